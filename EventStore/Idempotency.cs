@@ -8,8 +8,12 @@ public abstract record IdempotencyClaim
 {
     private IdempotencyClaim() { }
 
-    /// <summary>The key is new, or its first try ended without an answer: do the work and call Complete or Abandon.</summary>
-    public sealed record Claimed : IdempotencyClaim;
+    /// <summary>
+    /// The key is new, or its first try ended without an answer: do the work and call Complete or Abandon.
+    /// <paramref name="RequestId"/> is a version 7 UUID made at the key's first claim and kept by every later one: whoever
+    /// names new things by it cannot make them twice. A redone version 0 append then conflicts and finds its own work.
+    /// </summary>
+    public sealed record Claimed(Guid RequestId) : IdempotencyClaim;
 
     /// <summary>The same request was answered before.</summary>
     public sealed record Answered(StoredResponse Response) : IdempotencyClaim;
