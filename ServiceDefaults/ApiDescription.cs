@@ -1,0 +1,92 @@
+using Microsoft.AspNetCore.Authorization;
+using Microsoft.AspNetCore.OpenApi;
+using Microsoft.OpenApi;
+using NodaTime;
+using Platform.Contracts;
+
+namespace Platform.ServiceDefaults;
+
+/// <summary>What the OpenAPI generator cannot see by itself: how our types look as JSON, the key, the idempotency header.</summary>
+internal static class ApiDescription
+{
+    private const string KeyScheme = "api_key";
+
+    private static readonly Dictionary<Type, (string? Format, string Description)> TextFormats = new()
+    {
+        [typeof(decimal)] = ("decimal", "An exact decimal, for example \"12.50\"."),
+        [typeof(Instant)] = ("date-time", "ISO 8601 in UTC."),
+        [typeof(LocalDate)] = ("date", "ISO 8601."),
+        [typeof(Currency)] = (null, "An ISO 4217 code."),
+    };
+
+    public static void Configure(OpenApiOptions options)
+    {
+        options.AddSchemaTransformer((schema, context, _) =>
+        {
+            var type = Nullable.GetUnderlyingType(context.JsonTypeInfo.Type) ?? context.JsonTypeInfo.Type;
+            if (type == typeof(Money))
+                AsMoney(schema);
+            else if (TextFormats.TryGetValue(type, out var text))
+                AsText(schema, text.Format, text.Description);
+            else if (type.IsValueType && Array.Exists(type.GetInterfaces(), IsId))
+                AsText(schema, "uuid", description: null);
+            return Task.CompletedTask;
+        });
+
+        options.AddOperationTransformer((operation, context, _) =>
+        {
+            var metadata = context.Description.ActionDescriptor.EndpointMetadata;
+            if (metadata.OfType<IdempotentAttribute>().Any())
+                (operation.Parameters ??= []).Add(IdempotencyKey);
+            if (!metadata.OfType<IAllowAnonymous>().Any())
+                (operation.Security ??= []).Add(new() { [new OpenApiSecuritySchemeReference(KeyScheme, context.Document)] = [] });
+            return Task.CompletedTask;
+        });
+
+        options.AddDocumentTransformer((document, _, _) =>
+        {
+            document.Servers = [];      // relative to wherever the document was read: never a machine's address
+            document.Components ??= new();
+            (document.Components.SecuritySchemes ??= new Dictionary<string, IOpenApiSecurityScheme>())[KeyScheme] =
+                new OpenApiSecurityScheme
+                {
+                    Type = SecuritySchemeType.Http,
+                    Scheme = "bearer",
+                    Description = "An API key, pk_ and 64 hexadecimal digits.",
+                };
+            return Task.CompletedTask;
+        });
+    }
+
+    private static OpenApiParameter IdempotencyKey => new()
+    {
+        Name = IdempotencyMiddleware.Header,
+        In = ParameterLocation.Header,
+        Required = true,
+        Description = "1 to 200 visible ASCII characters. The same key and request replay the first answer.",
+        Schema = new OpenApiSchema { Type = JsonSchemaType.String },
+    };
+
+    private static bool IsId(Type type) => type.IsGenericType && type.GetGenericTypeDefinition() == typeof(IId<>);
+
+    private static void AsText(OpenApiSchema schema, string? format, string? description)
+    {
+        schema.Type = JsonSchemaType.String | (schema.Type & JsonSchemaType.Null ?? 0);
+        schema.Format = format;
+        schema.Pattern = null;
+        schema.Description ??= description;
+        schema.Properties = null;
+        schema.Required = null;
+    }
+
+    private static void AsMoney(OpenApiSchema schema)
+    {
+        schema.Type = JsonSchemaType.Object;
+        schema.Properties = new Dictionary<string, IOpenApiSchema>
+        {
+            ["amount"] = new OpenApiSchema { Type = JsonSchemaType.String, Format = "decimal" },
+            ["currency"] = new OpenApiSchema { Type = JsonSchemaType.String },
+        };
+        schema.Required = new HashSet<string> { "amount", "currency" };
+    }
+}

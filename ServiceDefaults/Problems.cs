@@ -1,0 +1,183 @@
+using System.Text.Json;
+using System.Text.RegularExpressions;
+using Microsoft.AspNetCore.Diagnostics;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.HttpResults;
+using Microsoft.AspNetCore.Mvc;
+using Microsoft.Extensions.Logging;
+using Npgsql;
+using Platform.EventStore;
+
+namespace Platform.ServiceDefaults;
+
+/// <summary>Input that is wrong at the edge, before any rule was asked: 400 with every wrong field named.</summary>
+public sealed class InvalidRequestException(IReadOnlyDictionary<string, string[]> errors) : Exception("The request is not valid.")
+{
+    public InvalidRequestException(string field, string problem)
+        : this(new Dictionary<string, string[]> { [field] = [problem] })
+    {
+    }
+
+    public IReadOnlyDictionary<string, string[]> Errors { get; } = errors;
+}
+
+/// <summary>Collects what is wrong with a request, field by field, so that a caller sees all of it at once.</summary>
+public sealed class FieldErrors
+{
+    private readonly Dictionary<string, List<string>> errors = [];
+
+    public FieldErrors Require(bool condition, string field, string problem)
+    {
+        if (!condition)
+            (errors.TryGetValue(field, out var problems) ? problems : errors[field] = []).Add(problem);
+        return this;
+    }
+
+    public bool Any => errors.Count > 0;
+
+    /// <exception cref="InvalidRequestException">Something was wrong.</exception>
+    public void ThrowIfAny()
+    {
+        if (Any)
+            throw new InvalidRequestException(errors.ToDictionary(error => error.Key, error => error.Value.ToArray()));
+    }
+}
+
+/// <summary>Every error body: RFC 9457 problem details whose type ends in a stable code.</summary>
+public static partial class Problems
+{
+    public const string TypePrefix = "https://errors.platform.example/";
+
+    extension(Refusal refusal)
+    {
+        /// <summary>404 for <c>*.not_found</c>, 403 for <c>*.forbidden</c>, 422 where a field makes no sense, else 409.</summary>
+        public ProblemHttpResult ToProblem() => Problem(
+            refusal switch
+            {
+                _ when refusal.Code.EndsWith(".not_found", StringComparison.Ordinal) => StatusCodes.Status404NotFound,
+                _ when refusal.Code.EndsWith(".forbidden", StringComparison.Ordinal) => StatusCodes.Status403Forbidden,
+                { Field: not null } => StatusCodes.Status422UnprocessableEntity,
+                _ => StatusCodes.Status409Conflict,
+            },
+            refusal.Code,
+            refusal.Reason,
+            refusal.Field is { } field ? new Dictionary<string, string[]> { [field] = [refusal.Reason] } : null);
+    }
+
+    public static ProblemHttpResult NotFound(string what) =>
+        Problem(StatusCodes.Status404NotFound, $"{what}.not_found", $"There is no such {what.Replace('_', ' ')}.");
+
+    public static ProblemHttpResult Problem(
+        int status, string code, string title, IReadOnlyDictionary<string, string[]>? errors = null) =>
+        TypedResults.Problem(Details(status, code, title, errors));
+
+    internal static ProblemDetails Details(
+        int status, string code, string title, IReadOnlyDictionary<string, string[]>? errors = null)
+    {
+        var problem = new ProblemDetails { Status = status, Type = TypePrefix + code, Title = title };
+        if (errors is not null)
+            problem.Extensions["errors"] = errors;
+        return problem;
+    }
+
+    /// <summary>Turns what the JSON reader says into the name of a field and a sentence for people.</summary>
+    internal static IReadOnlyDictionary<string, string[]> FieldsOf(JsonException error)
+    {
+        var path = error.Path is { } full ? full.TrimStart('$').TrimStart('.') : "";
+        if (MissingProperties().Match(error.Message) is { Success: true } missing)
+        {
+            string[] required = ["The field is required."];
+            return QuotedName().Matches(missing.Value)
+                .Select(name => name.Groups[1].Value)
+                .ToDictionary(name => path.Length == 0 ? name : $"{path}.{name}", _ => required);
+        }
+
+        return new Dictionary<string, string[]> { [path.Length == 0 ? "body" : path] = [Sentence(error)] };
+    }
+
+    // The JSON reader says this with an exception of its own type, and the path only in its text.
+    internal static string? MissingKind(NotSupportedException error) =>
+        error.Message.Contains("must specify a type discriminator", StringComparison.Ordinal)
+        && PathInText().Match(error.Message) is { Success: true } path
+            ? path.Groups[1].Value
+            : null;
+
+    // Our own converters write for people already; the reader's own messages name C# types.
+    private static string Sentence(JsonException error)
+    {
+        var text = error.Message.Split(" Path:")[0];
+        return text switch
+        {
+            _ when error.InnerException is JsonException => "The body is not valid JSON.",
+            _ when Says("could not be mapped to any .NET member") => "There is no such field.",
+            _ when Says("could not be converted") => "The value has the wrong type.",
+            _ when Says("type discriminator") => "The kind of the object is missing or unknown.",
+            _ => text,
+        };
+
+        bool Says(string phrase) => text.Contains(phrase, StringComparison.Ordinal);
+    }
+
+    // "... was missing required properties including: 'name', 'currency'."
+    [GeneratedRegex("missing required properties[^:]*:.*")]
+    private static partial Regex MissingProperties();
+
+    [GeneratedRegex(@"Path: \$\.?(\S+)")]
+    private static partial Regex PathInText();
+
+    [GeneratedRegex("'([^']+)'")]
+    private static partial Regex QuotedName();
+}
+
+/// <summary>What escapes a handler becomes a problem too: bad input is 400, a lost database 503, a bug 500.</summary>
+internal sealed partial class ExceptionProblems(IProblemDetailsService problems, ILogger<ExceptionProblems> logger)
+    : IExceptionHandler
+{
+    public async ValueTask<bool> TryHandleAsync(HttpContext http, Exception exception, CancellationToken cancellationToken)
+    {
+        var problem = exception switch
+        {
+            InvalidRequestException invalid =>
+                Problems.Details(StatusCodes.Status400BadRequest, "request.invalid", "The request is not valid.", invalid.Errors),
+            BadHttpRequestException { InnerException: JsonException json } =>
+                Problems.Details(
+                    StatusCodes.Status400BadRequest, "request.invalid", "The request is not valid.", Problems.FieldsOf(json)),
+            JsonException json =>
+                Problems.Details(
+                    StatusCodes.Status400BadRequest, "request.invalid", "The request is not valid.", Problems.FieldsOf(json)),
+            NotSupportedException kindless when Problems.MissingKind(kindless) is { } field =>
+                Problems.Details(
+                    StatusCodes.Status400BadRequest, "request.invalid", "The request is not valid.",
+                    new Dictionary<string, string[]> { [field] = ["The kind of the object is missing."] }),
+            BadHttpRequestException { StatusCode: StatusCodes.Status413PayloadTooLarge } =>
+                Problems.Details(StatusCodes.Status413PayloadTooLarge, "request.too_large", "The body is too large."),
+            BadHttpRequestException bad =>
+                Problems.Details(bad.StatusCode, "request.invalid", "The request is not valid.", FieldsOf(bad)),
+            VersionConflictException =>
+                Problems.Details(
+                    StatusCodes.Status409Conflict, "concurrency.conflict", "Others kept changing the same thing; try again."),
+            NpgsqlException { IsTransient: true } or TimeoutException =>
+                Problems.Details(
+                    StatusCodes.Status503ServiceUnavailable, "storage.unavailable", "The database cannot be reached; try again."),
+            _ => Problems.Details(StatusCodes.Status500InternalServerError, "server.fault", "Something broke on our side."),
+        };
+
+        if (problem.Status == StatusCodes.Status503ServiceUnavailable)
+            http.Response.Headers.RetryAfter = "1";
+        if (problem.Status >= StatusCodes.Status500InternalServerError)
+            Failed(http.Request.Method, http.GetEndpoint()?.DisplayName ?? "unknown", exception);
+
+        http.Response.StatusCode = problem.Status!.Value;
+        return await problems.TryWriteAsync(new() { HttpContext = http, ProblemDetails = problem, Exception = exception });
+    }
+
+    // "Failed to bind parameter "JobId jobId" from "x"." and its relatives name the C# parameter last in quotes.
+    private static Dictionary<string, string[]> FieldsOf(BadHttpRequestException bad)
+    {
+        var parameter = bad.Message.Split('"') is [_, var quoted, ..] ? quoted.Split(' ')[^1] : "body";
+        return new() { [JsonNamingPolicy.SnakeCaseLower.ConvertName(parameter)] = ["The value is missing or not valid."] };
+    }
+
+    [LoggerMessage(EventId = 1, Level = LogLevel.Error, Message = "{Method} {Endpoint} failed")]
+    private partial void Failed(string method, string endpoint, Exception exception);
+}
