@@ -76,6 +76,7 @@ public sealed partial class FleetWatch(
         foreach (var (attempt, reason) in verdicts.AttemptsLost)
         {
             AttemptLost(attempt.AttemptId, attempt.JobId, reason);
+            PlacementMetrics.Lost();
             await store.Decide<Job, JobEvent>(
                 Job.Stream(attempt.TenantId, attempt.JobId),
                 job => EndAttempt.Decide(new(attempt.AttemptId, AttemptOutcome.Lost, Checkpoint: null, reason, now), job),

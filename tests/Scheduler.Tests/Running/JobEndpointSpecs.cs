@@ -287,7 +287,7 @@ public sealed class JobEndpointSpecs(SchedulerWorld world) : IClassFixture<Sched
         using var forbidden = await tenant.Get("/v1/workers");
         await ShouldBeProblem(forbidden, HttpStatusCode.Forbidden, "auth.scope_forbidden");
         using var seen = await @operator.Get("/v1/workers");
-        var answer = (await Tenant.Read<Page<ListWorkers.Answer>>(seen)).Items.Single(w => w.WorkerId == worker.Id);
+        var answer = (await Tenant.Read<Page<ListWorkers.FleetWorker>>(seen)).Items.Single(w => w.WorkerId == worker.Id);
         answer.Status.ShouldBe(WorkerStatus.Active);
         answer.LastHeardAt.ShouldNotBeNull();
         answer.Devices.ShouldBe([new(0, worker.Flavor, 1_000_000_000, FreeMilli: 700)]);

@@ -261,7 +261,7 @@ public sealed class JobLifeSpecs(SchedulerWorld world) : IClassFixture<Scheduler
     private static async Task StatusOf(ScriptedWorker worker, Tenant @operator, WorkerStatus status) => await Eventually.True(async () =>
     {
         using var response = await @operator.Get("/v1/workers?limit=200");
-        var workers = (await Tenant.Read<ServiceDefaults.Page<ListWorkers.Answer>>(response.EnsureSuccessStatusCode())).Items;
+        var workers = (await Tenant.Read<ServiceDefaults.Page<ListWorkers.FleetWorker>>(response.EnsureSuccessStatusCode())).Items;
         return workers.SingleOrDefault(known => known.WorkerId == worker.Id)?.Status == status;
     });
 }
