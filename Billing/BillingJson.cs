@@ -1,0 +1,47 @@
+using System.Text.Json.Serialization;
+using Platform.Billing.ApiKeys;
+using Platform.Billing.Catalog;
+using Platform.Billing.Invoices;
+using Platform.Billing.Subscriptions;
+using Platform.Billing.Tenants;
+using Platform.Billing.Usage;
+using Platform.Contracts.Messages;
+using Platform.ServiceDefaults;
+
+namespace Platform.Billing;
+
+[JsonSerializable(typeof(TenantEvent))]
+[JsonSerializable(typeof(TenantView))]
+[JsonSerializable(typeof(Page<TenantView>))]
+[JsonSerializable(typeof(RegisterTenant.NewTenant))]
+[JsonSerializable(typeof(ApiKeyEvent))]
+[JsonSerializable(typeof(ApiKeyRecord))]
+[JsonSerializable(typeof(Page<ApiKeyView>))]
+[JsonSerializable(typeof(IssueApiKey.NewApiKey))]
+[JsonSerializable(typeof(IssueApiKey.IssuedApiKey))]
+[JsonSerializable(typeof(MeterEvent))]
+[JsonSerializable(typeof(MeterView))]
+[JsonSerializable(typeof(Page<MeterView>))]
+[JsonSerializable(typeof(DefineMeter.NewMeter))]
+[JsonSerializable(typeof(PlanEvent))]
+[JsonSerializable(typeof(PlanView))]
+[JsonSerializable(typeof(Page<PlanView>))]
+[JsonSerializable(typeof(PublishPlan.NewPlan))]
+[JsonSerializable(typeof(PublishPlan.NewPlanVersion))]
+[JsonSerializable(typeof(SubscriptionEvent))]
+[JsonSerializable(typeof(SubscriptionView))]
+[JsonSerializable(typeof(Page<SubscriptionView>))]
+[JsonSerializable(typeof(StartSubscription.NewSubscription))]
+[JsonSerializable(typeof(InvoiceEvent))]
+[JsonSerializable(typeof(InvoiceView))]
+[JsonSerializable(typeof(Page<InvoiceView>))]
+[JsonSerializable(typeof(ReportUsage.ReportedEvent))]
+[JsonSerializable(typeof(ReportUsage.UsageReport))]
+[JsonSerializable(typeof(UsageByWindow.MeteredUsage))]
+[JsonSerializable(typeof(Page<UsageEventView>))]
+[JsonSerializable(typeof(Page<AttemptView>))]
+[JsonSerializable(typeof(AttemptChain))]
+[JsonSerializable(typeof(Page<QuarantinedBatch>))]
+[JsonSerializable(typeof(UsageReported))]
+[JsonSerializable(typeof(Dictionary<string, string>))]
+public sealed partial class BillingJson : JsonSerializerContext;
