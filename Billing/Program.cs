@@ -1,3 +1,57 @@
-var builder = WebApplication.CreateSlimBuilder(args);
+using MassTransit;
+using Platform.Billing;
+using Platform.Billing.ApiKeys;
+using Platform.Billing.Catalog;
+using Platform.Billing.Invoices;
+using Platform.Billing.Subscriptions;
+using Platform.Billing.Tenants;
+using Platform.Billing.Usage;
+using Platform.EventStore;
+using Platform.ServiceDefaults;
+
+var builder = WebApplication.CreateBuilder(args);
+builder.AddServiceDefaults("billing", BillingJson.Default);
+
+var (application, system) = (Connection("Application"), Connection("System"));
+builder.Services
+    .AddEventStore(
+        new(BillingDatabase.Schema, application, system), BillingJson.Events, BillingJson.Messages)
+    .AddSingleton(_ => new BillingDatabase(application, system))
+    .AddSingleton<IApiKeyDirectory, ApiKeyDirectory>()
+    .AddSingleton<Projection, TenantProjection>()
+    .AddSingleton<Projection, ApiKeyProjection>()
+    .AddSingleton<Projection, MeterProjection>()
+    .AddSingleton<Projection, PlanProjection>()
+    .AddSingleton<Projection, SubscriptionProjection>()
+    .AddSingleton<Projection, BillingPeriodRows>()
+    .AddSingleton<Projection, InvoiceProjection>()
+    .AddSingleton<InvoicePeriod>()
+    .AddSingleton<TakeUsageBatch>()
+    .AddSingleton(services => UsageLimits.From(services.GetRequiredService<IConfiguration>()))
+    .AddHostedService<BootstrapOperator>();
+builder.AddPlatformBus("billing", bus =>
+{
+    bus.AddConsumer<JobPlacedConsumer>();
+    bus.AddConsumer<WorkerRegisteredConsumer>();
+    bus.AddConsumer<UsageReportedConsumer>();
+    bus.AddConsumer<CloseBillingPeriodsConsumer>();
+});
+
 var app = builder.Build();
+
+// Tables and queues before the first process starts, so that no message is published into nothing.
+if (args is ["migrate", ..])
+{
+    await Migrations.Run(
+        Connection("Owner"), BillingDatabase.Schema, BillingDatabase.ApplicationRole, BillingDatabase.SystemRole,
+        typeof(Program).Assembly, CancellationToken.None);
+    await app.Services.DeployBusTopology(CancellationToken.None);
+    return;
+}
+
+app.UseServiceDefaults();
+app.MapBilling();
 await app.RunAsync();
+
+string Connection(string name) => builder.Configuration.GetConnectionString(name)
+    ?? throw new InvalidOperationException($"ConnectionStrings__{name} is not set.");

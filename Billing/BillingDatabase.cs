@@ -1,0 +1,110 @@
+using NodaTime;
+using Npgsql;
+using Platform.Contracts;
+
+namespace Platform.Billing;
+
+/// <summary>
+/// Reads of this process's own tables outside of an event transaction. A tenant's reads run in the application's role under
+/// row-level security; reads over all tenants name themselves.
+/// </summary>
+public sealed class BillingDatabase(string applicationConnection, string systemConnection) : IAsyncDisposable
+{
+    public const string Schema = "billing";
+    public const string ApplicationRole = "billing_app";
+    public const string SystemRole = "billing_system";
+
+    private readonly NpgsqlDataSource application = NpgsqlDataSource.Create(applicationConnection);
+    private readonly NpgsqlDataSource system = NpgsqlDataSource.Create(systemConnection);
+
+    /// <summary>Rows of one tenant.</summary>
+    public async Task<IReadOnlyList<T>> Read<T>(
+        TenantId tenant, string sql, Func<NpgsqlDataReader, T> row, CancellationToken cancellation,
+        params NpgsqlParameter[] parameters)
+    {
+        await using var connection = await application.OpenConnectionAsync(cancellation);
+        await using var transaction = await connection.BeginTransactionAsync(cancellation);
+        await using var batch = new NpgsqlBatch(connection, transaction);
+        batch.BatchCommands.Add(new("select set_config('platform.tenants', $1, true)")
+        {
+            Parameters = { new() { Value = $"{{{tenant}}}" } },
+        });
+        var query = new NpgsqlBatchCommand(sql);
+        query.Parameters.AddRange(parameters);
+        batch.BatchCommands.Add(query);
+
+        await using var reader = await batch.ExecuteReaderAsync(cancellation);
+        await reader.NextResultAsync(cancellation);
+        return await All(reader, row, cancellation);
+    }
+
+    /// <summary>Rows of all tenants, in the role of background work.</summary>
+    public async Task<IReadOnlyList<T>> ReadAllTenants<T>(
+        string sql, Func<NpgsqlDataReader, T> row, CancellationToken cancellation, params NpgsqlParameter[] parameters)
+    {
+        await using var command = system.CreateCommand(sql);
+        command.Parameters.AddRange(parameters);
+        await using var reader = await command.ExecuteReaderAsync(cancellation);
+        return await All(reader, row, cancellation);
+    }
+
+    /// <summary>One transaction in the role of background work, for the tables that belong to no tenant.</summary>
+    public async Task WriteShared(Func<NpgsqlConnection, Task> work, CancellationToken cancellation)
+    {
+        await using var connection = await system.OpenConnectionAsync(cancellation);
+        await using var transaction = await connection.BeginTransactionAsync(cancellation);
+        await work(connection);
+        await transaction.CommitAsync(cancellation);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await application.DisposeAsync();
+        await system.DisposeAsync();
+    }
+
+    private static async Task<IReadOnlyList<T>> All<T>(
+        NpgsqlDataReader reader, Func<NpgsqlDataReader, T> row, CancellationToken cancellation)
+    {
+        var rows = new List<T>();
+        while (await reader.ReadAsync(cancellation))
+            rows.Add(row(reader));
+        return rows;
+    }
+}
+
+public static class Sql
+{
+    extension(NpgsqlConnection connection)
+    {
+        /// <summary>A command with positional parameters in the connection's running transaction.</summary>
+        public NpgsqlCommand Command(string sql, params NpgsqlParameter[] parameters)
+        {
+            var command = new NpgsqlCommand(sql, connection);
+            command.Parameters.AddRange(parameters);
+            return command;
+        }
+    }
+
+    extension(NpgsqlDataReader reader)
+    {
+        public Instant Instant(int column) => NodaTime.Instant.FromDateTimeUtc(reader.GetDateTime(column));
+
+        public string? Text(int column) => reader.IsDBNull(column) ? null : reader.GetString(column);
+    }
+
+    public static NpgsqlParameter P(Guid value) => new NpgsqlParameter<Guid> { TypedValue = value };
+    public static NpgsqlParameter P(long value) => new NpgsqlParameter<long> { TypedValue = value };
+    public static NpgsqlParameter P(int value) => new NpgsqlParameter<int> { TypedValue = value };
+    public static NpgsqlParameter P(string value) => new NpgsqlParameter<string> { TypedValue = value };
+    public static NpgsqlParameter P(string[] value) => new NpgsqlParameter<string[]> { TypedValue = value };
+    public static NpgsqlParameter P(Instant value) => new NpgsqlParameter<DateTime> { TypedValue = value.ToDateTimeUtc() };
+
+    /// <summary>A value that may be absent.</summary>
+    public static NpgsqlParameter Optional(Guid? value) => new() { Value = (object?)value ?? DBNull.Value, NpgsqlDbType = NpgsqlTypes.NpgsqlDbType.Uuid };
+    public static NpgsqlParameter Optional(long? value) => new() { Value = (object?)value ?? DBNull.Value, NpgsqlDbType = NpgsqlTypes.NpgsqlDbType.Bigint };
+    public static NpgsqlParameter Optional(string? value) => new() { Value = (object?)value ?? DBNull.Value, NpgsqlDbType = NpgsqlTypes.NpgsqlDbType.Text };
+    public static NpgsqlParameter Optional(Instant? value) =>
+        new() { Value = (object?)value?.ToDateTimeUtc() ?? DBNull.Value, NpgsqlDbType = NpgsqlTypes.NpgsqlDbType.TimestampTz };
+    public static NpgsqlParameter Json(string value) => new() { Value = value, NpgsqlDbType = NpgsqlTypes.NpgsqlDbType.Jsonb };
+}

@@ -1,0 +1,72 @@
+using System.Diagnostics;
+using System.Text.Json.Serialization.Metadata;
+using Microsoft.AspNetCore.Http.HttpResults;
+using NodaTime;
+using Platform.Contracts;
+using Platform.EventStore;
+using Platform.ServiceDefaults;
+
+namespace Platform.Billing.Catalog;
+
+/// <summary>A meter as everybody reads it: the catalog is the operator's and open to all tenants.</summary>
+public sealed record MeterView(
+    MeterId MeterId, string Key, string DisplayName, string EventType, Aggregation Aggregation, string? ValueProperty,
+    string Unit, Instant DefinedAt)
+{
+    public const string Table = "meters";
+
+    public static void Map(RouteGroupBuilder meters)
+    {
+        meters.MapGet("/", List).WithName("ListMeters");
+        meters.MapGet("/{id}", Get).WithName("GetMeter");
+    }
+
+    /// <summary>The meters that read events of these types.</summary>
+    public static Task<IReadOnlyList<MeterView>> OfEventTypes(
+        Documents documents, IEnumerable<string> eventTypes, CancellationToken cancellation) =>
+        Where(documents, "data ->> 'event_type' = any($1)", eventTypes, cancellation);
+
+    public static Task<IReadOnlyList<MeterView>> OfKeys(
+        Documents documents, IEnumerable<string> keys, CancellationToken cancellation) =>
+        Where(documents, "data ->> 'key' = any($1)", keys, cancellation);
+
+    private static async Task<IReadOnlyList<MeterView>> Where(
+        Documents documents, string condition, IEnumerable<string> values, CancellationToken cancellation)
+    {
+        var rows = await documents.List(
+            TenantId.Operator.Value, Table, BillingJson.Stored<MeterView>(), limit: 10_000, after: null, newestFirst: false,
+            cancellation, condition, Sql.P([.. values.Distinct()]));
+        return [.. rows.Select(row => row.View)];
+    }
+
+    private static async Task<Ok<Page<MeterView>>> List(
+        [AsParameters] PageQuery page, Documents documents, CancellationToken cancellation)
+    {
+        var rows = await documents.List(
+            TenantId.Operator.Value, Table, BillingJson.Stored<MeterView>(), page.Size + 1, page.After, newestFirst: false,
+            cancellation);
+        return TypedResults.Ok(page.Of([.. rows.Select(row => row.View)], meter => meter.MeterId.Value));
+    }
+
+    private static async Task<Results<Ok<MeterView>, ProblemHttpResult>> Get(
+        MeterId id, Documents documents, CancellationToken cancellation) =>
+        await documents.Find(TenantId.Operator.Value, Table, id.Value, BillingJson.Stored<MeterView>(), cancellation) is { } meter
+            ? TypedResults.Ok(meter)
+            : Problems.NotFound("meter");
+}
+
+public sealed class MeterProjection : DocumentProjection<MeterView, MeterEvent>
+{
+    public override string Name => "meters";
+
+    protected override string Table => MeterView.Table;
+
+    protected override JsonTypeInfo<MeterView> Json => BillingJson.Stored<MeterView>();
+
+    protected override MeterView? Fold(MeterView? view, MeterEvent @event, RecordedEvent recorded) => @event switch
+    {
+        MeterDefined it =>
+            new(it.MeterId, it.Key, it.DisplayName, it.EventType, it.Aggregation, it.ValueProperty, it.Unit, it.At),
+        _ => throw new UnreachableException($"MeterView does not know {@event.GetType().Name}."),
+    };
+}

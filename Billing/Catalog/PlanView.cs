@@ -1,0 +1,67 @@
+using System.Diagnostics;
+using System.Text.Json.Serialization.Metadata;
+using Microsoft.AspNetCore.Http.HttpResults;
+using NodaTime;
+using Platform.Billing.Rating;
+using Platform.Contracts;
+using Platform.EventStore;
+using Platform.ServiceDefaults;
+
+namespace Platform.Billing.Catalog;
+
+/// <summary>A plan with all its versions, oldest first, as everybody reads it.</summary>
+public sealed record PlanView(
+    PlanId PlanId, string Key, Currency Currency, int LatestVersion, IReadOnlyList<PlanView.PlanVersion> Versions)
+{
+    public const string Table = "plans";
+
+    public sealed record PlanVersion(
+        int Version, string DisplayName, Money RecurringFee, Proration Proration, IReadOnlyList<Charge> Charges, Instant PublishedAt);
+
+    /// <summary>What rating needs of one version; versions never change.</summary>
+    public PlanTerms? TermsOf(int version) => Versions.FirstOrDefault(it => it.Version == version) is { } found
+        ? new(found.DisplayName, Currency, found.RecurringFee, found.Proration, found.Charges)
+        : null;
+
+    public static void Map(RouteGroupBuilder plans)
+    {
+        plans.MapGet("/", List).WithName("ListPlans");
+        plans.MapGet("/{id}", Get).WithName("GetPlan");
+    }
+
+    public static Task<PlanView?> Find(Documents documents, PlanId plan, CancellationToken cancellation) =>
+        documents.Find(TenantId.Operator.Value, Table, plan.Value, BillingJson.Stored<PlanView>(), cancellation);
+
+    private static async Task<Ok<Page<PlanView>>> List(
+        [AsParameters] PageQuery page, Documents documents, CancellationToken cancellation)
+    {
+        var rows = await documents.List(
+            TenantId.Operator.Value, Table, BillingJson.Stored<PlanView>(), page.Size + 1, page.After, newestFirst: false,
+            cancellation);
+        return TypedResults.Ok(page.Of([.. rows.Select(row => row.View)], plan => plan.PlanId.Value));
+    }
+
+    private static async Task<Results<Ok<PlanView>, ProblemHttpResult>> Get(
+        PlanId id, Documents documents, CancellationToken cancellation) =>
+        await Find(documents, id, cancellation) is { } plan ? TypedResults.Ok(plan) : Problems.NotFound("plan");
+}
+
+public sealed class PlanProjection : DocumentProjection<PlanView, PlanEvent>
+{
+    public override string Name => "plans";
+
+    protected override string Table => PlanView.Table;
+
+    protected override JsonTypeInfo<PlanView> Json => BillingJson.Stored<PlanView>();
+
+    protected override PlanView? Fold(PlanView? view, PlanEvent @event, RecordedEvent recorded) => @event switch
+    {
+        PlanVersionPublished { Terms: var terms } it => new(
+            it.PlanId, it.Key, terms.Currency, it.Version,
+            [
+                .. view?.Versions ?? [],
+                new(it.Version, terms.DisplayName, terms.RecurringFee, terms.Proration, terms.Charges, it.At),
+            ]),
+        _ => throw new UnreachableException($"PlanView does not know {@event.GetType().Name}."),
+    };
+}

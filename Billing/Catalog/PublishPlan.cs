@@ -1,0 +1,122 @@
+using Microsoft.AspNetCore.Http.HttpResults;
+using NodaTime;
+using Platform.Billing.Rating;
+using Platform.Contracts;
+using Platform.EventStore;
+using Platform.ServiceDefaults;
+
+namespace Platform.Billing.Catalog;
+
+/// <summary>
+/// Puts a plan, or the next version of one, into the catalog. Subscriptions stay at the version they were started with, so a
+/// new version changes no running or closed period.
+/// </summary>
+public static class PublishPlan
+{
+    /// <param name="RecurringFee">For each billing period; its currency is the plan's.</param>
+    /// <param name="Charges">At most one per meter.</param>
+    public sealed record Request(
+        string Key, string DisplayName, Money RecurringFee, Proration Proration, IReadOnlyList<Charge> Charges);
+
+    public sealed record VersionRequest(
+        string DisplayName, Money RecurringFee, Proration Proration, IReadOnlyList<Charge> Charges);
+
+    /// <param name="Key">Set for a new plan, null for a new version.</param>
+    /// <param name="KnownMeters">Those of the charges' meters that exist.</param>
+    public sealed record Command(
+        PlanId PlanId, string? Key, bool KeyTaken, PlanTerms Terms, IReadOnlyCollection<string> KnownMeters, Instant At);
+
+    public static Decision<PlanEvent> Decide(Command command, Plan plan)
+    {
+        var unknown = command.Terms.Charges.Index().FirstOrDefault(it => !command.KnownMeters.Contains(it.Item.Meter));
+        return (command, plan) switch
+        {
+            _ when unknown.Item is not null => Refusal.Because(
+                "plan.meter_unknown", $"There is no meter {unknown.Item.Meter}.", $"charges[{unknown.Index}].meter"),
+            ({ Key: not null }, { LatestVersion: > 0 }) => [],
+            ({ Key: null }, { LatestVersion: 0 }) => Refusal.Because("plan.not_found", "There is no such plan."),
+            ({ KeyTaken: true }, _) => Refusal.Because("plan.key_taken", "Another plan has this key."),
+            ({ Key: null }, _) when command.Terms.Currency != plan.Currency => Refusal.Because(
+                "plan.currency_fixed", $"All versions of the plan are in {plan.Currency}.", "recurring_fee.currency"),
+            // The same terms again are what a repeated request asks for.
+            _ when command.Terms == plan.LatestTerms => [],
+            _ =>
+            [
+                new PlanVersionPublished(
+                    command.PlanId, plan.LatestVersion + 1, command.Key ?? plan.Key!, command.Terms, command.At),
+            ],
+        };
+    }
+
+    public static void Map(RouteGroupBuilder plans)
+    {
+        plans.MapPost("/", Publish).WithName(nameof(PublishPlan)).ForOperators().Idempotent();
+        plans.MapPost("/{id}/versions", PublishVersion).WithName("PublishPlanVersion").ForOperators().Idempotent();
+    }
+
+    private static void Validate(string? key, PlanTerms terms)
+    {
+        var errors = new FieldErrors()
+            .Require(key is null || CatalogKeys.IsValid(key), "key", CatalogKeys.Rule)
+            .Require(terms.DisplayName.Length is >= 1 and <= 200, "display_name", "1 to 200 characters are needed.")
+            .Require(terms.RecurringFee.MinorUnits >= 0, "recurring_fee.amount", "A fee is not negative.")
+            .Require(terms.Charges.Count <= 100, "charges", "At most 100 charges.");
+        foreach (var (index, charge) in terms.Charges.Index())
+        {
+            errors
+                .Require(
+                    charge.DisplayName.Length is >= 1 and <= 200, $"charges[{index}].display_name", "1 to 200 characters are needed.")
+                .Require(
+                    terms.Charges.Take(index).All(other => other.Meter != charge.Meter), $"charges[{index}].meter",
+                    "Another charge reads the same meter.");
+            if (charge is PerUnitCharge { UnitPrice: var price })
+            {
+                errors.Require(
+                    price is >= 0 and < 1_000_000_000 && price.Scale <= 12, $"charges[{index}].unit_price",
+                    "A price is not negative, below 1000000000 and has at most 12 decimals.");
+            }
+        }
+
+        errors.ThrowIfAny();
+    }
+
+    private static Task<Results<Created<PlanView>, ProblemHttpResult>> Publish(
+        Request request, Caller caller, RequestId requestId, EventStore.EventStore store, Documents documents, TimeProvider clock,
+        CancellationToken cancellation) =>
+        Handle(
+            new(requestId.Value), request.Key,
+            new(request.DisplayName, request.RecurringFee.Currency, request.RecurringFee, request.Proration, request.Charges),
+            caller, store, documents, clock, cancellation);
+
+    private static Task<Results<Created<PlanView>, ProblemHttpResult>> PublishVersion(
+        PlanId id, VersionRequest request, Caller caller, EventStore.EventStore store, Documents documents, TimeProvider clock,
+        CancellationToken cancellation) =>
+        Handle(
+            id, key: null,
+            new(request.DisplayName, request.RecurringFee.Currency, request.RecurringFee, request.Proration, request.Charges),
+            caller, store, documents, clock, cancellation);
+
+    private static async Task<Results<Created<PlanView>, ProblemHttpResult>> Handle(
+        PlanId id, string? key, PlanTerms terms, Caller caller, EventStore.EventStore store, Documents documents,
+        TimeProvider clock, CancellationToken cancellation)
+    {
+        Validate(key, terms);
+        var meters = await MeterView.OfKeys(documents, terms.Charges.Select(charge => charge.Meter), cancellation);
+        var known = meters.Select(meter => meter.Key).ToHashSet();
+        var at = clock.Now();
+
+        var decided = await store.Transact(
+            TenantId.Operator.Value,
+            caller.Cause,
+            async (transaction, token) =>
+            {
+                var taken = key is not null && await CatalogKeys.IsTaken(transaction, PlanView.Table, key, id.Value, token);
+                return await transaction.Decide<Plan, PlanEvent>(
+                    Plan.Stream(id), plan => Decide(new(id, key, taken, terms, known, at), plan), token);
+            },
+            cancellation);
+        return decided.Refusal is { } refusal
+            ? refusal.ToProblem()
+            : TypedResults.Created($"/v1/plans/{id}", (await PlanView.Find(documents, id, cancellation))!);
+    }
+}

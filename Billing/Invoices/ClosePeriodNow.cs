@@ -1,0 +1,35 @@
+using Microsoft.AspNetCore.Http.HttpResults;
+using Platform.Contracts;
+using Platform.EventStore;
+using Platform.ServiceDefaults;
+
+namespace Platform.Billing.Invoices;
+
+/// <summary>
+/// Ends the running period now and answers with its invoice; the next period begins at once. Periods whose end has already come
+/// are closed first, each with an invoice of its own.
+/// </summary>
+public static class ClosePeriodNow
+{
+    public static void Map(RouteGroupBuilder subscriptions) =>
+        subscriptions.MapPost("/{id}/close-period", Handle).WithName(nameof(ClosePeriodNow)).ForAdmins().Idempotent();
+
+    private static async Task<Results<Created<InvoiceView>, ProblemHttpResult>> Handle(
+        SubscriptionId id, Caller caller, RequestId requestId, InvoicePeriod invoices, Documents documents, TimeProvider clock,
+        CancellationToken cancellation)
+    {
+        var now = clock.Now();
+        InvoicePeriod.Outcome outcome;
+        do
+        {
+            outcome = await invoices.Close(caller.TenantId, id, now, requestId.Value, caller.Cause, cancellation);
+        }
+        while (outcome is { InvoiceId: not null, Subscription.LastClosed.RequestId: null });
+
+        if (outcome.Refusal is { } refusal)
+            return refusal.ToProblem();
+
+        var invoice = await InvoiceView.Find(documents, caller.TenantId, outcome.Subscription.LastClosed!.InvoiceId, cancellation);
+        return TypedResults.Created($"/v1/invoices/{invoice!.InvoiceId}", invoice);
+    }
+}

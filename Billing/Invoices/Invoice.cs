@@ -1,0 +1,56 @@
+using System.Diagnostics;
+using System.Text.Json.Serialization;
+using NodaTime;
+using Platform.Billing.Rating;
+using Platform.Contracts;
+using Platform.EventStore;
+
+namespace Platform.Billing.Invoices;
+
+[JsonPolymorphic(TypeDiscriminatorPropertyName = "type")]
+[JsonDerivedType(typeof(InvoiceDrafted), "invoice.drafted.v1")]
+[JsonDerivedType(typeof(InvoiceLineAdded), "invoice.line_added.v1")]
+[JsonDerivedType(typeof(InvoiceFinalized), "invoice.finalized.v1")]
+public abstract record InvoiceEvent;
+
+/// <param name="PeriodNumber">The subscription's period that the invoice is for.</param>
+/// <param name="TimeZone">The tenant's IANA zone, in which the period is to be read.</param>
+/// <param name="UsageAfter">Usage up to this ledger position was on earlier invoices, where it belonged to their periods.</param>
+/// <param name="UsageThrough">The newest ledger position that the invoice knew.</param>
+public sealed record InvoiceDrafted(
+    InvoiceId InvoiceId, TenantId TenantId, SubscriptionId SubscriptionId, PlanId PlanId, int PlanVersion, Currency Currency,
+    int PeriodNumber, Instant PeriodStart, Instant PeriodEnd, string TimeZone, long UsageAfter, long UsageThrough,
+    Instant At) : InvoiceEvent;
+
+/// <param name="Line">1 for the first line.</param>
+/// <param name="UnitAmount">Exact price of one unit in the invoice's currency.</param>
+/// <param name="WindowStart">Start of the usage or fee that the line is for; of an earlier period where it was reported late.</param>
+public sealed record InvoiceLineAdded(
+    int Line, LineKind Kind, string Description, string? Meter, decimal Quantity, string Unit, decimal UnitAmount, Money Amount,
+    Instant WindowStart, Instant WindowEnd, int PlanVersion, Instant At) : InvoiceEvent;
+
+/// <param name="Number">Gapless per issuer and year, for example <c>2026-000042</c>.</param>
+public sealed record InvoiceFinalized(string Number, Money Total, Instant At) : InvoiceEvent;
+
+public enum InvoiceStatus
+{
+    Missing,
+    Draft,
+    Finalized,
+}
+
+/// <summary>Only what the invoice features need to decide. What people read is <see cref="InvoiceView"/>.</summary>
+public sealed record Invoice(InvoiceStatus Status, Money Total, int LineCount) : IEvolve<Invoice, InvoiceEvent>
+{
+    public static Invoice Initial => new(InvoiceStatus.Missing, Total: default, LineCount: 0);
+
+    public static StreamId Stream(TenantId tenant, InvoiceId invoice) => new(tenant.Value, "invoice", invoice.Value);
+
+    public static Invoice Evolve(Invoice invoice, InvoiceEvent @event) => @event switch
+    {
+        InvoiceDrafted drafted => invoice with { Status = InvoiceStatus.Draft, Total = Money.Zero(drafted.Currency) },
+        InvoiceLineAdded line => invoice with { Total = invoice.Total + line.Amount, LineCount = invoice.LineCount + 1 },
+        InvoiceFinalized => invoice with { Status = InvoiceStatus.Finalized },
+        _ => throw new UnreachableException($"Invoice does not know {@event.GetType().Name}."),
+    };
+}

@@ -1,0 +1,73 @@
+using NodaTime;
+using Platform.Billing.Catalog;
+using Platform.Billing.Rating;
+using Platform.Billing.Subscriptions;
+using Platform.Contracts;
+using Platform.EventStore;
+using Messages = Platform.Contracts.Messages;
+
+namespace Platform.Billing.Invoices;
+
+/// <summary>
+/// Closes a subscription's running period and invoices it, in one transaction: the period's end, the invoice with its lines and
+/// its number, and the message that tells of it are there together or not at all.
+/// </summary>
+public sealed class InvoicePeriod(EventStore.EventStore store, Documents documents, TimeProvider clock)
+{
+    /// <param name="Subscription">As it is now.</param>
+    /// <param name="InvoiceId">The invoice that was made; null where there was nothing to close.</param>
+    public sealed record Outcome(Subscription Subscription, InvoiceId? InvoiceId, Refusal? Refusal);
+
+    /// <param name="requestId">Null closes the period only if its end has come; else it ends now.</param>
+    public async Task<Outcome> Close(
+        TenantId tenant, SubscriptionId id, Instant asOf, Guid? requestId, Cause cause, CancellationToken cancellation)
+    {
+        var stream = Subscription.Stream(tenant, id);
+        var known = await store.Load<Subscription, SubscriptionEvent>(stream, cancellation);
+        if (!known.Exists)
+            return new(known.State, InvoiceId: null, Refusal.Because("subscription.not_found", "There is no such subscription."));
+
+        // A version of a plan and a meter never change, so they need not be read in the transaction.
+        var terms = (await PlanView.Find(documents, known.State.PlanId, cancellation))?.TermsOf(known.State.PlanVersion)
+            ?? throw new InvalidOperationException($"Plan {known.State.PlanId} has no version {known.State.PlanVersion}.");
+        var meters = await MeterView.OfKeys(documents, terms.Charges.Select(charge => charge.Meter), cancellation);
+
+        return await store.Transact(
+            tenant.Value,
+            cause,
+            async (transaction, token) =>
+            {
+                // 1 decide where the period ends
+                var (subscription, version) = await transaction.Load<Subscription, SubscriptionEvent>(stream, token);
+                var at = clock.Now();
+                var through = await PeriodUsage.NewestPosition(transaction.Connection, tenant, token);
+                var decision = ClosePeriod.Decide(new(asOf, requestId, InvoiceId.New(), through, at), subscription);
+                if (decision.Refusal is not null || decision.Events is not [PeriodClosed closed])
+                    return new Outcome(subscription, InvoiceId: null, decision.Refusal);
+
+                // 2 rate what was used in it
+                var zone = DateTimeZoneProviders.Tzdb[subscription.TimeZone];
+                var period = new BillingPeriod(closed.Start, closed.End);
+                var whole = BillingPeriods.Containing(period.Start, subscription.BillingAnchorDay, zone);
+                var usage = await PeriodUsage.Read(
+                    transaction.Connection, tenant, id, subscription, period, through, meters, token);
+                var lines = RatePeriod.Rate(terms, period, whole, zone, usage);
+
+                // 3 write the invoice and give it its number
+                var draft = DraftInvoice.Decide(
+                    new(closed.InvoiceId, tenant, id, subscription, period, through, terms.Currency, lines, at), Invoice.Initial);
+                var invoice = Fold.After(Invoice.Initial, draft.Events);
+                var number = await InvoiceNumbers.Next(transaction, at.InUtc().Year, token);
+                var final = FinalizeInvoice.Decide(new(number, at), invoice);
+
+                // 4 record it all at once
+                await transaction.Append(
+                    Invoice.Stream(tenant, closed.InvoiceId), expectedVersion: 0, token, [.. draft.Events, .. final.Events]);
+                await transaction.Append(stream, version, token, closed);
+                transaction.Publish(new Messages.InvoiceFinalized(
+                    closed.InvoiceId, tenant, id, number, invoice.Total, period.Start, period.End, at));
+                return new Outcome(Subscription.Evolve(subscription, closed), closed.InvoiceId, Refusal: null);
+            },
+            cancellation);
+    }
+}

@@ -1,0 +1,93 @@
+using System.Diagnostics;
+using System.Globalization;
+using NodaTime;
+using Platform.Billing.Subscriptions;
+using Platform.Contracts;
+
+namespace Platform.Billing.Rating;
+
+/// <summary>What one meter measured in one window.</summary>
+/// <param name="Late">
+/// The usage belongs to a period that was closed before the ledger knew it; <paramref name="Window"/> is that period.
+/// </param>
+public sealed record MeteredQuantity(string Meter, string Unit, decimal Quantity, BillingPeriod Window, bool Late);
+
+public enum LineKind
+{
+    RecurringFee,
+    Usage,
+    LateUsage,
+}
+
+/// <summary>One line of an invoice with what explains it.</summary>
+/// <param name="UnitAmount">Exact price of one unit, before rounding.</param>
+/// <param name="Amount">Quantity times unit amount, rounded once.</param>
+public sealed record RatedLine(
+    LineKind Kind, string Description, string? Meter, decimal Quantity, string Unit, decimal UnitAmount, Money Amount,
+    BillingPeriod Window);
+
+/// <summary>
+/// Turns a period's usage and a plan's terms into lines. Pure: the same input gives the same lines for ever. Amounts are exact
+/// decimals until the line, and each line is rounded once, half away from zero.
+/// </summary>
+public static class RatePeriod
+{
+    /// <param name="period">What is billed: a whole billing period or a slice of one.</param>
+    /// <param name="zone">The tenant's, for proration by days.</param>
+    /// <param name="whole">The billing period by the calendar that <paramref name="period"/> lies in.</param>
+    /// <param name="usage">At most one on-time quantity per meter, any number of late ones.</param>
+    public static IReadOnlyList<RatedLine> Rate(
+        PlanTerms terms, BillingPeriod period, BillingPeriod whole, DateTimeZone zone, IReadOnlyCollection<MeteredQuantity> usage) =>
+    [
+        .. terms.RecurringFee.MinorUnits == 0 ? [] : new[] { Fee(terms, period, whole, zone) },
+        .. terms.Charges.SelectMany(charge => usage
+            .Where(quantity => quantity.Meter == charge.Meter && (!quantity.Late || quantity.Quantity != 0))
+            .OrderBy(quantity => quantity.Late).ThenBy(quantity => quantity.Window.Start)
+            .Select(quantity => Line(charge, quantity, terms.Currency))),
+    ];
+
+    // The fee of a slice is what the period owes at the slice's end minus what it owed at its start. Summed over all slices of
+    // a period that is the whole fee, to the minor unit, wherever the period was cut.
+    private static RatedLine Fee(PlanTerms terms, BillingPeriod period, BillingPeriod whole, DateTimeZone zone)
+    {
+        var fee = terms.RecurringFee.Amount;
+        var (from, to, all, unit) = terms.Proration switch
+        {
+            Proration.None => (0m, 1m, 1m, "period"),
+            Proration.Days => (Days(whole.Start, period.Start), Days(whole.Start, period.End), Days(whole.Start, whole.End), "day"),
+            Proration.Seconds => (
+                Seconds(whole.Start, period.Start), Seconds(whole.Start, period.End), Seconds(whole.Start, whole.End), "second"),
+            _ => throw new UnreachableException($"No proration {terms.Proration}."),
+        };
+        var amount = Owed(to) - Owed(from);
+
+        return from == 0 && to == all
+            ? new(LineKind.RecurringFee, terms.DisplayName, Meter: null, Quantity: 1, "period", fee, amount, period)
+            : new(
+                LineKind.RecurringFee,
+                string.Create(CultureInfo.InvariantCulture, $"{terms.DisplayName}, {to - from:0.######} of {all:0.######} {unit}s"),
+                Meter: null, Decimals.Canonical(to - from), unit, fee / all, amount, period);
+
+        Money Owed(decimal units) => Money.Round(fee * units / all, terms.Currency);
+
+        decimal Days(Instant start, Instant end) =>
+            Period.DaysBetween(start.InZone(zone).Date, end.InZone(zone).Date);
+
+        static decimal Seconds(Instant start, Instant end) =>
+            (decimal)(end - start).BclCompatibleTicks / NodaConstants.TicksPerSecond;
+    }
+
+    private static RatedLine Line(Charge charge, MeteredQuantity usage, Currency currency)
+    {
+        var (unitAmount, amount) = charge switch
+        {
+            PerUnitCharge perUnit => (perUnit.UnitPrice, Money.Round(usage.Quantity * perUnit.UnitPrice, currency)),
+            _ => throw new UnreachableException($"No rating for {charge.GetType().Name}."),
+        };
+        var (kind, description) = usage.Late
+            ? (LineKind.LateUsage, $"{charge.DisplayName}, reported late")
+            : (LineKind.Usage, charge.DisplayName);
+
+        return new(kind, description, charge.Meter, usage.Quantity, usage.Unit, unitAmount, amount, usage.Window);
+    }
+}

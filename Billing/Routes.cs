@@ -1,0 +1,50 @@
+using Platform.Billing.ApiKeys;
+using Platform.Billing.Catalog;
+using Platform.Billing.Invoices;
+using Platform.Billing.Subscriptions;
+using Platform.Billing.Tenants;
+using Platform.Billing.Usage;
+
+namespace Platform.Billing;
+
+/// <summary>Every route of the process, one group per area.</summary>
+public static class Routes
+{
+    extension(IEndpointRouteBuilder app)
+    {
+        public void MapBilling()
+        {
+            var tenants = app.MapGroup("/v1/tenants").WithTags("Tenants");
+            RegisterTenant.Map(tenants);
+            TenantView.Map(tenants);
+
+            var keys = app.MapGroup("/v1/api-keys").WithTags("API keys");
+            IssueApiKey.Map(keys);
+            RevokeApiKey.Map(keys);
+            ApiKeyView.Map(keys);
+
+            var meters = app.MapGroup("/v1/meters").WithTags("Meters");
+            DefineMeter.Map(meters);
+            MeterView.Map(meters);
+
+            var plans = app.MapGroup("/v1/plans").WithTags("Plans");
+            PublishPlan.Map(plans);
+            PlanView.Map(plans);
+
+            var subscriptions = app.MapGroup("/v1/subscriptions").WithTags("Subscriptions");
+            StartSubscription.Map(subscriptions);
+            ClosePeriodNow.Map(subscriptions);
+            SubscriptionView.Map(subscriptions);
+
+            var usage = app.MapGroup("/v1/usage").WithTags("Usage");
+            ReportUsage.Map(usage);
+            UsageByWindow.Map(usage);
+            UsageEventView.Map(usage);
+            AttemptView.Map(usage);
+            QuarantinedBatch.Map(usage);
+
+            var invoices = app.MapGroup("/v1/invoices").WithTags("Invoices");
+            InvoiceView.Map(invoices);
+        }
+    }
+}

@@ -1,0 +1,75 @@
+using System.Diagnostics;
+using NodaTime;
+using Npgsql;
+using Platform.Contracts;
+using Platform.EventStore;
+
+namespace Platform.Billing.Subscriptions;
+
+/// <summary>A running period whose end has come.</summary>
+public sealed record DuePeriod(TenantId TenantId, SubscriptionId SubscriptionId, Instant End);
+
+/// <summary>
+/// One row per billing period of each subscription, so that due periods are found by an index and late usage finds the period
+/// that it belongs to.
+/// </summary>
+public sealed class BillingPeriodRows : Projection
+{
+    private const string Table = "billing_periods";
+
+    public override string Name => Table;
+
+    public override IReadOnlyList<string> Tables => [Table];
+
+    public override bool Folds(Type eventType) => typeof(SubscriptionEvent).IsAssignableFrom(eventType);
+
+    public override async Task Apply(
+        IReadOnlyList<RecordedEvent> page, ProjectionTables tables, CancellationToken cancellation)
+    {
+        foreach (var recorded in page)
+        {
+            await using var command = recorded.Data switch
+            {
+                SubscriptionStarted it => Opened(1, it.StartedAt, it.PeriodEnd),
+                PeriodClosed it => Closed(it),
+                var other => throw new UnreachableException($"Billing periods do not know {other.GetType().Name}."),
+            };
+            await command.ExecuteNonQueryAsync(cancellation);
+
+            NpgsqlCommand Opened(int number, Instant start, Instant end) => tables.Connection.Command(
+                $"""
+                insert into {tables.Qualify(Table)} (tenant_id, subscription_id, number, starts_at, ends_at)
+                values ($1, $2, $3, $4, $5)
+                """,
+                Sql.P(recorded.Stream.TenantId), Sql.P(recorded.Stream.Id), Sql.P(number), Sql.P(start), Sql.P(end));
+
+            NpgsqlCommand Closed(PeriodClosed it) => tables.Connection.Command(
+                $"""
+                with closed as (
+                    update {tables.Qualify(Table)} set ends_at = $4, invoice_id = $5
+                    where tenant_id = $1 and subscription_id = $2 and number = $3
+                )
+                insert into {tables.Qualify(Table)} (tenant_id, subscription_id, number, starts_at, ends_at)
+                values ($1, $2, $3 + 1, $4, $6)
+                """,
+                Sql.P(recorded.Stream.TenantId), Sql.P(recorded.Stream.Id), Sql.P(it.Number), Sql.P(it.End),
+                Sql.P(it.InvoiceId.Value), Sql.P(it.NextEnd));
+        }
+    }
+
+    /// <summary>A page of periods that ended, of all tenants, the longest due first.</summary>
+    public static Task<IReadOnlyList<DuePeriod>> Due(
+        BillingDatabase database, Instant asOf, DuePeriod? after, int limit, CancellationToken cancellation) =>
+        database.ReadAllTenants(
+            """
+            select tenant_id, subscription_id, ends_at from billing.billing_periods
+            where invoice_id is null and ends_at <= $1
+              and ($2 is null or (ends_at, tenant_id, subscription_id) > ($2, $3, $4))
+            order by ends_at, tenant_id, subscription_id
+            limit $5
+            """,
+            row => new DuePeriod(new(row.GetGuid(0)), new(row.GetGuid(1)), row.Instant(2)),
+            cancellation,
+            Sql.P(asOf), Sql.Optional(after?.End), Sql.Optional(after?.TenantId.Value), Sql.Optional(after?.SubscriptionId.Value),
+            Sql.P(limit));
+}

@@ -1,0 +1,112 @@
+using Microsoft.AspNetCore.Http.HttpResults;
+using NodaTime;
+using Platform.Billing.Catalog;
+using Platform.Billing.Tenants;
+using Platform.Contracts;
+using Platform.EventStore;
+using Platform.ServiceDefaults;
+
+namespace Platform.Billing.Subscriptions;
+
+/// <summary>Puts a tenant on a version of a plan. Its first period runs to the tenant's next billing anchor day.</summary>
+public static class StartSubscription
+{
+    public const int BackdateYearsMax = 1;
+
+    /// <param name="PlanVersion">The newest one if absent.</param>
+    /// <param name="StartedAt">Now if absent; at most a year ago, and not in the future.</param>
+    public sealed record Request(PlanId PlanId, int? PlanVersion = null, Instant? StartedAt = null);
+
+    /// <param name="Plan">Null where there is no such plan.</param>
+    /// <param name="MetersBilled">Meters that a running subscription of the tenant charges already.</param>
+    public sealed record Command(
+        SubscriptionId SubscriptionId, TenantView Tenant, PlanView? Plan, int? PlanVersion,
+        IReadOnlyCollection<string> MetersBilled, Instant StartedAt, Instant At);
+
+    public static Decision<SubscriptionEvent> Decide(Command command, Subscription subscription)
+    {
+        if (subscription.Exists)
+            return [];
+        if (command.Plan is not { } plan)
+            return Refusal.Because("subscription.plan_unknown", "There is no such plan.", "plan_id");
+
+        var version = command.PlanVersion ?? plan.LatestVersion;
+        if (plan.TermsOf(version) is not { } terms)
+            return Refusal.Because("subscription.plan_version_unknown", "The plan has no such version.", "plan_version");
+        if (plan.Currency != command.Tenant.Currency)
+            return Refusal.Because("subscription.currency_differs", $"The tenant is billed in {command.Tenant.Currency}.", "plan_id");
+        if (command.StartedAt > command.At)
+            return Refusal.Because("subscription.starts_in_future", "A subscription cannot start in the future.", "started_at");
+        if (command.StartedAt < command.At - Duration.FromDays(366 * BackdateYearsMax))
+            return Refusal.Because("subscription.starts_too_early", "A subscription can start at most a year ago.", "started_at");
+        if (terms.Charges.Select(charge => charge.Meter).FirstOrDefault(command.MetersBilled.Contains) is { } twice)
+        {
+            // Otherwise the same usage would be on two invoices.
+            return Refusal.Because("subscription.meter_already_billed", $"Another subscription already bills {twice}.");
+        }
+
+        var zone = DateTimeZoneProviders.Tzdb[command.Tenant.TimeZone];
+        var period = BillingPeriods.Containing(command.StartedAt, command.Tenant.BillingAnchorDay, zone);
+        return
+        [
+            new SubscriptionStarted(
+                command.SubscriptionId, command.Tenant.TenantId, plan.PlanId, version, command.Tenant.TimeZone,
+                command.Tenant.BillingAnchorDay, command.StartedAt, period.End, command.At),
+        ];
+    }
+
+    public static void Map(RouteGroupBuilder subscriptions) =>
+        subscriptions.MapPost("/", Handle).WithName(nameof(StartSubscription)).ForAdmins().Idempotent();
+
+    private static async Task<Results<Created<SubscriptionView>, ProblemHttpResult>> Handle(
+        Request request, Caller caller, RequestId requestId, EventStore.EventStore store, Documents documents, TimeProvider clock,
+        CancellationToken cancellation)
+    {
+        if (await TenantView.Find(documents, caller.TenantId, cancellation) is not { } tenant)
+            return Problems.NotFound("tenant");
+
+        var id = new SubscriptionId(requestId.Value);
+        var at = clock.Now();
+        var plan = await PlanView.Find(documents, request.PlanId, cancellation);
+
+        var decided = await store.Transact(
+            tenant.TenantId.Value,
+            caller.Cause,
+            async (transaction, token) =>
+            {
+                var command = new Command(
+                    id, tenant, plan, request.PlanVersion, await MetersBilled(transaction, documents, token),
+                    request.StartedAt?.ToMicroseconds() ?? at, at);
+                return await transaction.Decide<Subscription, SubscriptionEvent>(
+                    Subscription.Stream(tenant.TenantId, id), subscription => Decide(command, subscription), token);
+            },
+            cancellation);
+        return decided.Refusal is { } refusal
+            ? refusal.ToProblem()
+            : TypedResults.Created(
+                $"/v1/subscriptions/{id}", (await SubscriptionView.Find(documents, tenant.TenantId, id, cancellation))!);
+    }
+
+    // In the tenant's lane nobody starts another subscription meanwhile; versions of plans never change.
+    private static async Task<HashSet<string>> MetersBilled(
+        EventTransaction transaction, Documents documents, CancellationToken cancellation)
+    {
+        var running = new List<(PlanId Plan, int Version)>();
+        await using (var command = transaction.Connection.Command(
+            "select distinct (data ->> 'plan_id')::uuid, (data ->> 'plan_version')::int from billing.subscriptions"))
+        await using (var reader = await command.ExecuteReaderAsync(cancellation))
+        {
+            while (await reader.ReadAsync(cancellation))
+                running.Add((new(reader.GetGuid(0)), reader.GetInt32(1)));
+        }
+
+        var meters = new HashSet<string>();
+        foreach (var (id, version) in running)
+        {
+            if ((await PlanView.Find(documents, id, cancellation))?.TermsOf(version) is { } terms)
+                meters.UnionWith(terms.Charges.Select(charge => charge.Meter));
+        }
+
+        return meters;
+    }
+}

@@ -1,0 +1,31 @@
+using System.Diagnostics;
+using System.Text.Json.Serialization;
+using NodaTime;
+using Platform.Contracts;
+using Platform.EventStore;
+
+namespace Platform.Billing.Tenants;
+
+// The names on the wire are chosen here, once, and never change; the C# names may.
+[JsonPolymorphic(TypeDiscriminatorPropertyName = "type")]
+[JsonDerivedType(typeof(TenantRegistered), "tenant.registered.v1")]
+public abstract record TenantEvent;
+
+/// <param name="TimeZone">IANA name; billing periods and usage windows begin at this zone's midnights.</param>
+/// <param name="BillingAnchorDay">Day of the month, 1 to 31, on which billing periods begin.</param>
+public sealed record TenantRegistered(
+    TenantId TenantId, string Name, Currency Currency, string TimeZone, int BillingAnchorDay, Instant At) : TenantEvent;
+
+public sealed record Tenant(
+    bool Exists, string Name, Currency Currency, string TimeZone, int BillingAnchorDay) : IEvolve<Tenant, TenantEvent>
+{
+    public static Tenant Initial => new(Exists: false, Name: "", Currency: default, TimeZone: "Etc/UTC", BillingAnchorDay: 1);
+
+    public static StreamId Stream(TenantId tenant) => new(tenant.Value, "tenant", tenant.Value);
+
+    public static Tenant Evolve(Tenant tenant, TenantEvent @event) => @event switch
+    {
+        TenantRegistered it => new(Exists: true, it.Name, it.Currency, it.TimeZone, it.BillingAnchorDay),
+        _ => throw new UnreachableException($"Tenant does not know {@event.GetType().Name}."),
+    };
+}

@@ -1,0 +1,55 @@
+using System.Diagnostics;
+using System.Text.Json.Serialization.Metadata;
+using Microsoft.AspNetCore.Http.HttpResults;
+using NodaTime;
+using Platform.Contracts;
+using Platform.EventStore;
+using Platform.ServiceDefaults;
+
+namespace Platform.Billing.Tenants;
+
+/// <summary>The tenant as people read it.</summary>
+public sealed record TenantView(
+    TenantId TenantId, string Name, Currency Currency, string TimeZone, int BillingAnchorDay, Instant RegisteredAt)
+{
+    public const string Table = "tenants";
+
+    public static void Map(RouteGroupBuilder tenants)
+    {
+        tenants.MapGet("/", List).WithName("ListTenants").ForOperators();
+        tenants.MapGet("/{id}", Get).WithName("GetTenant");
+    }
+
+    /// <summary>Null for a tenant that does not exist.</summary>
+    public static Task<TenantView?> Find(Documents documents, TenantId tenant, CancellationToken cancellation) =>
+        documents.Find(tenant.Value, Table, tenant.Value, BillingJson.Stored<TenantView>(), cancellation);
+
+    private static async Task<Ok<Page<TenantView>>> List(
+        [AsParameters] PageQuery page, Documents documents, CancellationToken cancellation)
+    {
+        var rows = await documents.ListAllTenants(
+            Table, BillingJson.Stored<TenantView>(), page.Size + 1, page.After, newestFirst: false, cancellation);
+        return TypedResults.Ok(page.Of([.. rows.Select(row => row.View)], tenant => tenant.TenantId.Value));
+    }
+
+    private static async Task<Results<Ok<TenantView>, ProblemHttpResult>> Get(
+        TenantId id, Caller caller, Documents documents, CancellationToken cancellation) =>
+        (caller.IsOperator || caller.TenantId == id) && await Find(documents, id, cancellation) is { } tenant
+            ? TypedResults.Ok(tenant)
+            : Problems.NotFound("tenant");
+}
+
+public sealed class TenantProjection : DocumentProjection<TenantView, TenantEvent>
+{
+    public override string Name => "tenants";
+
+    protected override string Table => TenantView.Table;
+
+    protected override JsonTypeInfo<TenantView> Json => BillingJson.Stored<TenantView>();
+
+    protected override TenantView? Fold(TenantView? view, TenantEvent @event, RecordedEvent recorded) => @event switch
+    {
+        TenantRegistered it => new(it.TenantId, it.Name, it.Currency, it.TimeZone, it.BillingAnchorDay, it.At),
+        _ => throw new UnreachableException($"TenantView does not know {@event.GetType().Name}."),
+    };
+}
