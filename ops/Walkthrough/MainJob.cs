@@ -289,7 +289,8 @@ public sealed class MainJob(PlatformAddress address) : IDisposable
         var batches = chain["batches"]!.AsArray()
             .Select(batch => batch.Deserialize<UsageReported>(ContractsJson.Options)!)
             .ToList();
-        var publicKey = (string?)chain["public_key"] ?? "";
+        if ((string?)chain["public_key"] is not { } publicKey)
+            return null;
         if (UsageChain.Verify(batches, publicKey) is { } fault)
             throw new NotAsItShouldBeException($"The usage chain of attempt {attemptId} is broken at batch {fault.Sequence}: {fault.Code}.");
         return new(attemptId, batches);
