@@ -1,0 +1,76 @@
+using MassTransit;
+using NodaTime;
+using Npgsql;
+using Platform.Contracts;
+using Platform.Contracts.Messages;
+using Platform.Scheduler.Fleet;
+
+namespace Platform.Scheduler.Tenants;
+
+// None of these needs an inbox: each row says what is so, however often and in whatever order the messages come.
+
+public sealed class TenantRegisteredConsumer(SystemDatabase database) : IConsumer<TenantRegistered>
+{
+    public async Task Consume(ConsumeContext<TenantRegistered> context)
+    {
+        var message = context.Message;
+        await using var command = database.Source.CreateCommand(
+            """
+            insert into scheduler.tenants (tenant_id, name) values ($1, $2)
+            on conflict (tenant_id) do update set name = excluded.name
+            """);
+        command.Parameters.Add(new() { Value = message.TenantId.Value });
+        command.Parameters.Add(new() { Value = message.Name });
+        await command.ExecuteNonQueryAsync(context.CancellationToken);
+    }
+}
+
+/// <summary>
+/// A key proves its tenant: where it overtakes the tenant's own message, the tenant is known from now on and may submit.
+/// </summary>
+public sealed class ApiKeyIssuedConsumer(SystemDatabase database) : IConsumer<ApiKeyIssued>
+{
+    public async Task Consume(ConsumeContext<ApiKeyIssued> context)
+    {
+        var message = context.Message;
+        await using var batch = database.Source.CreateBatch();
+        batch.BatchCommands.Add(new(
+            "insert into scheduler.tenants (tenant_id, name) values ($1, null) on conflict (tenant_id) do nothing")
+        {
+            Parameters = { new() { Value = message.TenantId.Value } },
+        });
+        batch.BatchCommands.Add(new(
+            """
+            insert into scheduler.api_keys (tenant_id, api_key_id, scope, key_hash) values ($1, $2, $3, $4)
+            on conflict (tenant_id, api_key_id) do update set scope = excluded.scope, key_hash = excluded.key_hash
+            """)
+        {
+            Parameters =
+            {
+                new() { Value = message.TenantId.Value },
+                new() { Value = message.ApiKeyId.Value },
+                new() { Value = message.Scope.ToString() },
+                new() { Value = message.KeyHash },
+            },
+        });
+        await batch.ExecuteNonQueryAsync(context.CancellationToken);
+    }
+}
+
+/// <summary>Leaves a mark even for a key that is not known yet: its late issue must not bring it to life.</summary>
+public sealed class ApiKeyRevokedConsumer(SystemDatabase database) : IConsumer<ApiKeyRevoked>
+{
+    public async Task Consume(ConsumeContext<ApiKeyRevoked> context)
+    {
+        var message = context.Message;
+        await using var command = database.Source.CreateCommand(
+            """
+            insert into scheduler.api_keys (tenant_id, api_key_id, revoked_at) values ($1, $2, $3)
+            on conflict (tenant_id, api_key_id) do update set revoked_at = excluded.revoked_at
+            """);
+        command.Parameters.Add(new() { Value = message.TenantId.Value });
+        command.Parameters.Add(new() { Value = message.ApiKeyId.Value });
+        command.Parameters.Add(new() { Value = message.At.ToDateTimeUtc() });
+        await command.ExecuteNonQueryAsync(context.CancellationToken);
+    }
+}
