@@ -8,40 +8,126 @@ namespace Platform.EventStore;
 /// </summary>
 public sealed class EventStore
 {
+    // After these the decision is made under the lane's lock, where nobody can come first.
+    private const int OptimisticAttempts = 3;
+
+    private readonly Database database;
+    private readonly EventRows rows;
+    private readonly Serializer serializer;
+    private readonly Appender appender;
+    private readonly Transactions transactions;
+    private readonly TimeProvider time;
+
+    internal EventStore(
+        Database database, EventTypes events, Serializer serializer, Appender appender, InlineProjections inline, Bell bell,
+        TimeProvider time)
+    {
+        (this.database, this.serializer, this.appender, this.time) = (database, serializer, appender, time);
+        rows = new(database, events);
+        transactions = new(database, rows, serializer, appender, inline, bell, time);
+    }
+
     /// <summary>Loads a stream and folds it, as it is now or as it was known at <paramref name="asOf"/>.</summary>
+    /// <remarks>Read at an instant that has passed, the same question has the same answer for ever.</remarks>
     public Task<Loaded<TState>> Load<TState, TEvent>(StreamId stream, CancellationToken cancellation, Instant? asOf = null)
-        where TState : IEvolve<TState, TEvent> => throw new NotImplementedException();
+        where TState : IEvolve<TState, TEvent> =>
+        Faults.Retry(time, cancellation, async () =>
+        {
+            await using var batch = rows.Read(stream, afterVersion: 0, asOf, EventRows.FoldColumns);
+            await using var reader = await batch.ExecuteReaderAsync(cancellation);
+            await reader.NextResultAsync(cancellation);
+            return await rows.Fold<TState, TEvent>(reader, cancellation);
+        });
 
     /// <summary>The events of a stream after <paramref name="afterVersion"/>, oldest first.</summary>
     public Task<IReadOnlyList<RecordedEvent>> Read(
         StreamId stream, CancellationToken cancellation, long afterVersion = 0, Instant? asOf = null) =>
-        throw new NotImplementedException();
+        Faults.Retry(time, cancellation, async () =>
+        {
+            await using var batch = rows.Read(stream, afterVersion, asOf, EventRows.Columns);
+            await using var reader = await batch.ExecuteReaderAsync(cancellation);
+            await reader.NextResultAsync(cancellation);
+            return (IReadOnlyList<RecordedEvent>)await rows.All(reader, cancellation);
+        });
 
     /// <summary>
-    /// Appends in one transaction with everything else the write holds. Concurrent callers share commits.
+    /// Appends in one transaction with everything else the write holds. Concurrent callers share commits. Once the commit
+    /// has begun, cancellation no longer stops it.
     /// </summary>
     /// <returns>The position of the write's last event.</returns>
     /// <exception cref="VersionConflictException">A stream is not at its expected version; nothing was written.</exception>
-    public Task<LanePosition> Append(Write write, CancellationToken cancellation) => throw new NotImplementedException();
+    public Task<LanePosition> Append(Write write, CancellationToken cancellation)
+    {
+        cancellation.ThrowIfCancellationRequested();
+        transactions.RefuseWithin(write.TenantId);
+        return appender.Append(serializer.Prepare(write), cancellation);
+    }
 
     /// <summary>
     /// Loads, decides and appends at the loaded version; on a conflict does so again, a bounded number of times.
     /// </summary>
     /// <param name="publish">Messages to publish for the decided events; asked only when there are events.</param>
     /// <returns>The state after the decision, or the refusal.</returns>
-    public Task<Decided<TState>> Decide<TState, TEvent>(
+    public async Task<Decided<TState>> Decide<TState, TEvent>(
         StreamId stream, Func<TState, Decision<TEvent>> decide, Cause cause, CancellationToken cancellation,
         Func<IReadOnlyList<TEvent>, IEnumerable<object>>? publish = null)
-        where TState : IEvolve<TState, TEvent> => throw new NotImplementedException();
+        where TState : IEvolve<TState, TEvent>
+    {
+        for (var attempt = 0; attempt < OptimisticAttempts; attempt++)
+        {
+            var (state, version) = await Load<TState, TEvent>(stream, cancellation);
+            var decision = decide(state);
+            if (decision.Refusal is not null || decision.Events.Count == 0)
+                return new(state, version, decision.Refusal);
+
+            var write = new Write(stream.TenantId, cause).Append(stream, version, [.. decision.Events.Cast<object>()]);
+            foreach (var message in publish?.Invoke(decision.Events) ?? [])
+                write.Publish(message);
+            try
+            {
+                await Append(write, cancellation);
+                return new(Fold.After(state, decision.Events), version + decision.Events.Count, Refusal: null);
+            }
+            catch (VersionConflictException)
+            {
+                // Somebody else was first; what they did may change the decision.
+            }
+        }
+
+        return await Transact(stream.TenantId, cause, async (transaction, stopping) =>
+        {
+            IReadOnlyList<TEvent> happened = [];
+            var decided = await transaction.Decide<TState, TEvent>(
+                stream,
+                state =>
+                {
+                    var decision = decide(state);
+                    happened = decision.Refusal is null ? decision.Events : [];
+                    return decision;
+                },
+                stopping);
+            if (happened.Count > 0)
+            {
+                foreach (var message in publish?.Invoke(happened) ?? [])
+                    transaction.Publish(message);
+            }
+
+            return decided;
+        }, cancellation);
+    }
 
     /// <summary>
     /// Runs <paramref name="work"/> in one transaction that holds the tenant's lane, for writes that must read or
     /// change tables of their own together with their events. Committed when the work returns, rolled back when it throws.
     /// A serialization failure, deadlock or lost connection before the commit runs the work again, a bounded number of times.
     /// </summary>
+    /// <remarks>
+    /// Everybody else's writes in the lane wait meanwhile: no HTTP call or other slow thing belongs in the work. Within it,
+    /// use the transaction alone: the store's own Append, Decide and Transact would wait for this very lock, and throw.
+    /// </remarks>
     public Task<T> Transact<T>(
         Guid tenantId, Cause cause, Func<EventTransaction, CancellationToken, Task<T>> work, CancellationToken cancellation) =>
-        throw new NotImplementedException();
+        transactions.Run(tenantId, cause, work, cancellation);
 }
 
 /// <summary>What one transaction appends.</summary>

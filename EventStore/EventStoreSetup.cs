@@ -1,5 +1,5 @@
-using System.Reflection;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
 
 namespace Platform.EventStore;
 
@@ -9,8 +9,16 @@ namespace Platform.EventStore;
 /// <param name="SystemConnection">Connects as the role of background work, which sees every tenant.</param>
 public sealed record EventStoreOptions(string Schema, string ApplicationConnection, string SystemConnection)
 {
+    public const short DefaultLanes = 8;
+
     /// <summary>Lanes of the log; fixed when the schema is created.</summary>
-    public short Lanes { get; init; } = 8;
+    public short Lanes { get; init; } = DefaultLanes;
+
+    /// <summary>How long a claimed idempotency key is its holder's alone; longer than the longest request.</summary>
+    public TimeSpan IdempotencyLease { get; init; } = TimeSpan.FromSeconds(60);
+
+    /// <summary>How long an idempotency key is remembered.</summary>
+    public TimeSpan IdempotencyRetention { get; init; } = TimeSpan.FromHours(48);
 }
 
 public static class EventStoreSetup
@@ -22,21 +30,33 @@ public static class EventStoreSetup
         /// readers. Add projections and subscriptions as singletons of <see cref="Projection"/> and <see cref="Subscription"/>,
         /// and an <see cref="IMessagePublisher"/>, before the host starts.
         /// </summary>
-        public IServiceCollection AddEventStore(EventStoreOptions options, EventTypes events, MessageTypes messages) =>
-            throw new NotImplementedException();
+        public IServiceCollection AddEventStore(EventStoreOptions options, EventTypes events, MessageTypes messages)
+        {
+            services.TryAddSingleton(TimeProvider.System);
+            return services
+                .AddLogging()
+                .AddSingleton(options)
+                .AddSingleton(events)
+                .AddSingleton(messages)
+                .AddSingleton<Database>()
+                .AddSingleton<Bell>()
+                .AddSingleton<Serializer>()
+                .AddSingleton<InlineProjections>()
+                .AddSingleton<Appender>()
+                .AddSingleton(provider => new EventStore(
+                    provider.GetRequiredService<Database>(), events, provider.GetRequiredService<Serializer>(),
+                    provider.GetRequiredService<Appender>(), provider.GetRequiredService<InlineProjections>(),
+                    provider.GetRequiredService<Bell>(), provider.GetRequiredService<TimeProvider>()))
+                .AddSingleton(provider => new Documents(
+                    provider.GetRequiredService<Database>(), events, provider.GetRequiredService<TimeProvider>()))
+                .AddSingleton(provider => new IdempotencyKeys(
+                    provider.GetRequiredService<Database>(), options, provider.GetRequiredService<TimeProvider>()))
+                .AddSingleton(provider => new Rebuild(
+                    provider.GetRequiredService<Database>(), events, provider.GetServices<Projection>()))
+                .AddSingleton<OutboxRelay>()
+                .AddHostedService<BellListener>()
+                .AddHostedService<BackgroundReaders>()
+                .AddHostedService<IdempotencyCleanup>();
+        }
     }
-}
-
-/// <summary>
-/// Versioned migrations: SQL files embedded as <c>Migrations/NNNN_name.sql</c>, run once each, in order, in one transaction
-/// each, under a lock; a file that changed after it ran is an error. In SQL, <c>{schema}</c>, <c>{app_role}</c> and
-/// <c>{system_role}</c> stand for the schema and its roles.
-/// </summary>
-public static class Migrations
-{
-    /// <summary>Runs the event store's own migrations and then those of <paramref name="assembly"/>, as the owner.</summary>
-    /// <param name="ownerConnection">Connects as the owner of the schema, which no running process uses.</param>
-    public static Task Run(
-        string ownerConnection, string schema, string applicationRole, string systemRole, Assembly? assembly,
-        CancellationToken cancellation) => throw new NotImplementedException();
 }

@@ -1,4 +1,5 @@
 using Npgsql;
+using static Platform.EventStore.Database;
 
 namespace Platform.EventStore;
 
@@ -8,10 +9,21 @@ namespace Platform.EventStore;
 /// </summary>
 public sealed class EventTransaction
 {
-    internal EventTransaction(Guid tenantId, NpgsqlConnection connection)
+    private readonly Database database;
+    private readonly EventRows rows;
+    private readonly Serializer serializer;
+    private readonly InlineProjections inline;
+    private readonly Cause cause;
+    private readonly Guid writeId = Guid.CreateVersion7();
+    private readonly List<PreparedMessage> messages = [];
+
+    internal EventTransaction(
+        Guid tenantId, Cause cause, NpgsqlConnection connection, Database database, EventRows rows, Serializer serializer,
+        InlineProjections inline)
     {
         TenantId = tenantId;
         Connection = connection;
+        (this.cause, this.database, this.rows, this.serializer, this.inline) = (cause, database, rows, serializer, inline);
     }
 
     public Guid TenantId { get; }
@@ -19,29 +31,85 @@ public sealed class EventTransaction
     /// <summary>For tables of the caller's own; commands on it run in this transaction.</summary>
     public NpgsqlConnection Connection { get; }
 
-    public Task<Loaded<TState>> Load<TState, TEvent>(StreamId stream, CancellationToken cancellation)
-        where TState : IEvolve<TState, TEvent> => throw new NotImplementedException();
+    public async Task<Loaded<TState>> Load<TState, TEvent>(StreamId stream, CancellationToken cancellation)
+        where TState : IEvolve<TState, TEvent>
+    {
+        RequireOwn(stream);
+        await using var command = rows.ReadWithin(Connection, stream);
+        await using var reader = await command.ExecuteReaderAsync(cancellation);
+        return await rows.Fold<TState, TEvent>(reader, cancellation);
+    }
 
     /// <exception cref="VersionConflictException">The stream is not at the expected version.</exception>
-    public Task<LanePosition> Append(
-        StreamId stream, long expectedVersion, CancellationToken cancellation, params IReadOnlyList<object> events) =>
-        throw new NotImplementedException();
+    public async Task<LanePosition> Append(
+        StreamId stream, long expectedVersion, CancellationToken cancellation, params IReadOnlyList<object> events)
+    {
+        RequireOwn(stream);
+        return await Append([serializer.Prepare(stream, expectedVersion, events)], [], cancellation);
+    }
 
     /// <summary>Loads, decides and appends. No retry is needed: nobody else writes in this lane meanwhile.</summary>
-    public Task<Decided<TState>> Decide<TState, TEvent>(
+    public async Task<Decided<TState>> Decide<TState, TEvent>(
         StreamId stream, Func<TState, Decision<TEvent>> decide, CancellationToken cancellation)
-        where TState : IEvolve<TState, TEvent> => throw new NotImplementedException();
+        where TState : IEvolve<TState, TEvent>
+    {
+        var (state, version) = await Load<TState, TEvent>(stream, cancellation);
+        var decision = decide(state);
+        if (decision.Refusal is not null || decision.Events.Count == 0)
+            return new(state, version, decision.Refusal);
+
+        await Append(stream, version, cancellation, [.. decision.Events.Cast<object>()]);
+        return new(Fold.After(state, decision.Events), version + decision.Events.Count, Refusal: null);
+    }
 
     /// <summary>Publishes through the outbox after the commit.</summary>
-    public void Publish(object message) => throw new NotImplementedException();
+    public void Publish(object message) => messages.Add(serializer.Prepare(TenantId, message));
 
     /// <summary>Sends to one queue through the outbox after the commit.</summary>
-    public void Send(string queue, object message) => throw new NotImplementedException();
+    public void Send(string queue, object message) => Publish(new AddressedMessage(queue, message));
 
     /// <summary>
     /// The inbox: true the first time a consumer sees a message, false for every redelivery after a commit. The row
     /// commits with the message's effects.
     /// </summary>
-    public Task<bool> TryReceive(string consumer, Guid messageId, CancellationToken cancellation) =>
-        throw new NotImplementedException();
+    public async Task<bool> TryReceive(string consumer, Guid messageId, CancellationToken cancellation)
+    {
+        await using var command = new NpgsqlCommand(
+            $"insert into {database.Schema}.inbox (tenant_id, consumer, message_id) values ($1, $2, $3) on conflict do nothing",
+            Connection)
+        {
+            Parameters = { Value(TenantId), Text(consumer), Value(messageId) },
+        };
+        return await command.ExecuteNonQueryAsync(cancellation) == 1;
+    }
+
+    internal async Task WriteMessages(CancellationToken cancellation)
+    {
+        if (messages.Count > 0)
+            await Append([], [.. messages], cancellation);
+    }
+
+    private async Task<LanePosition> Append(
+        PreparedAppend[] appends, PreparedMessage[] outgoing, CancellationToken cancellation)
+    {
+        var lane = database.LaneOf(TenantId);
+        PreparedWrite[] write = [new(writeId, TenantId, cause) { Appends = appends, Messages = outgoing }];
+        AppendCommand.Answer answer;
+        await using (var batch = new NpgsqlBatch(Connection) { BatchCommands = { AppendCommand.For(database.Schema, lane, write) } })
+        await using (var reader = await batch.ExecuteReaderAsync(cancellation))
+            answer = await AppendCommand.Answer.Read(reader);
+
+        if (answer.Failed.Length > 0)
+            throw answer.Conflict(write, failed: 0);
+
+        if (inline.Folds(write[0]))
+            await inline.Apply(write, lane, answer.Head, answer.RecordedAt, Connection, cancellation);
+        return new(lane, answer.Head + appends.Sum(append => append.Events.Length));
+    }
+
+    private void RequireOwn(StreamId stream)
+    {
+        if (stream.TenantId != TenantId)
+            throw new ArgumentException("A transaction belongs to one tenant.", nameof(stream));
+    }
 }

@@ -48,6 +48,16 @@ public sealed class EventTypes
             ? JsonSerializer.Deserialize(json, type)!
             : throw new UnknownEventTypeException(name);
 
+    /// <summary>The registered names of the types for which <paramref name="accepts"/> is true.</summary>
+    internal string[] NamesOf(Func<Type, bool> accepts) =>
+        [.. byType.Where(known => accepts(known.Key)).Select(known => known.Value.Name)];
+
+    internal (string Name, byte[] Json) Write(object @event)
+    {
+        var known = Known(@event.GetType());
+        return (known.Name, JsonSerializer.SerializeToUtf8Bytes(@event, known.Json));
+    }
+
     private (string Name, JsonTypeInfo Json) Known(Type type) =>
         byType.TryGetValue(type, out var known)
             ? known

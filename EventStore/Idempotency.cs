@@ -1,3 +1,6 @@
+using Npgsql;
+using static Platform.EventStore.Database;
+
 namespace Platform.EventStore;
 
 /// <summary>The answer that was given to an idempotent HTTP write.</summary>
@@ -32,13 +35,97 @@ public abstract record IdempotencyClaim
 /// </summary>
 public sealed class IdempotencyKeys
 {
+    private readonly Database database;
+    private readonly EventStoreOptions options;
+    private readonly TimeProvider time;
+
+    internal IdempotencyKeys(Database database, EventStoreOptions options, TimeProvider time) =>
+        (this.database, this.options, this.time) = (database, options, time);
+
     /// <param name="fingerprint">SHA-256 over method, path and body.</param>
-    public Task<IdempotencyClaim> Claim(Guid tenantId, string key, byte[] fingerprint, CancellationToken cancellation) =>
-        throw new NotImplementedException();
+    public Task<IdempotencyClaim> Claim(Guid tenantId, string key, byte[] fingerprint, CancellationToken cancellation)
+    {
+        // A claim has a name, so that the retry of a claim whose answer was lost finds its own and not a stranger's.
+        var claim = Guid.CreateVersion7();
+        return Faults.Retry<IdempotencyClaim>(time, cancellation, async () =>
+            await Take(tenantId, key, fingerprint, claim, cancellation) is { } request
+                ? new IdempotencyClaim.Claimed(request)
+                : await Find(tenantId, key, fingerprint, cancellation));
+    }
 
     public Task Complete(Guid tenantId, string key, StoredResponse response, CancellationToken cancellation) =>
-        throw new NotImplementedException();
+        Change(
+            tenantId,
+            $"""
+            update {database.Schema}.idempotency_keys
+            set status_code = $3, content_type = $4, location = $5, body = $6
+            where tenant_id = $1 and key = $2 and status_code is null
+            """,
+            () => [Value(tenantId), Text(key), Value(response.StatusCode), Text(response.ContentType),
+                Text(response.Location), Value(response.Body)],
+            cancellation);
 
     /// <summary>Gives the key back after a failure that is worth a retry.</summary>
-    public Task Abandon(Guid tenantId, string key, CancellationToken cancellation) => throw new NotImplementedException();
+    public Task Abandon(Guid tenantId, string key, CancellationToken cancellation) =>
+        Change(
+            tenantId,
+            $"""
+            update {database.Schema}.idempotency_keys
+            set leased_until = '-infinity'
+            where tenant_id = $1 and key = $2 and status_code is null
+            """,
+            () => [Value(tenantId), Text(key)],
+            cancellation);
+
+    private async Task<Guid?> Take(Guid tenantId, string key, byte[] fingerprint, Guid claim, CancellationToken cancellation)
+    {
+        await using var batch = database.TenantRead(
+            tenantId,
+            $"""
+            insert into {database.Schema}.idempotency_keys as k (tenant_id, key, request_id, claim_id, leased_until, fingerprint)
+            values ($1, $2, $3, $4, clock_timestamp() + $5, $6)
+            on conflict (tenant_id, key) do update set claim_id = excluded.claim_id, leased_until = excluded.leased_until
+            where k.status_code is null and k.fingerprint = excluded.fingerprint
+                and (k.leased_until < clock_timestamp() or k.claim_id = excluded.claim_id)
+            returning request_id
+            """,
+            Value(tenantId), Text(key), Value(Guid.CreateVersion7(time.GetUtcNow())), Value(claim),
+            Value(options.IdempotencyLease), Value(fingerprint));
+        await using var reader = await batch.ExecuteReaderAsync(cancellation);
+        await reader.NextResultAsync(cancellation);
+        return await reader.ReadAsync(cancellation) ? reader.GetGuid(0) : null;
+    }
+
+    private async Task<IdempotencyClaim> Find(Guid tenantId, string key, byte[] fingerprint, CancellationToken cancellation)
+    {
+        await using var batch = database.TenantRead(
+            tenantId,
+            $"""
+            select fingerprint, status_code, content_type, location, body
+            from {database.Schema}.idempotency_keys where tenant_id = $1 and key = $2
+            """,
+            Value(tenantId), Text(key));
+        await using var reader = await batch.ExecuteReaderAsync(cancellation);
+        await reader.NextResultAsync(cancellation);
+        if (!await reader.ReadAsync(cancellation))
+            return new IdempotencyClaim.InProgress();     // forgotten this very moment; the next retry claims it
+
+        if (!reader.GetFieldValue<byte[]>(0).AsSpan().SequenceEqual(fingerprint))
+            return new IdempotencyClaim.Mismatch();
+        if (await reader.IsDBNullAsync(1, cancellation))
+            return new IdempotencyClaim.InProgress();
+
+        return new IdempotencyClaim.Answered(new(
+            reader.GetInt32(1),
+            await reader.IsDBNullAsync(2, cancellation) ? null : reader.GetString(2),
+            await reader.IsDBNullAsync(3, cancellation) ? null : reader.GetString(3),
+            reader.GetFieldValue<byte[]>(4)));
+    }
+
+    private Task<int> Change(Guid tenantId, string sql, Func<NpgsqlParameter[]> parameters, CancellationToken cancellation) =>
+        Faults.Retry(time, cancellation, async () =>
+        {
+            await using var batch = database.TenantRead(tenantId, sql, parameters());
+            return await batch.ExecuteNonQueryAsync(cancellation);
+        });
 }

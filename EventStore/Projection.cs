@@ -1,4 +1,3 @@
-using System.Text.Json.Serialization.Metadata;
 using Npgsql;
 
 namespace Platform.EventStore;
@@ -50,53 +49,4 @@ public sealed class ProjectionTables
 
     /// <summary>The quoted, schema-qualified name to write into SQL.</summary>
     public Func<string, string> Qualify { get; }
-}
-
-/// <summary>
-/// One JSON document per key, folded from the events of one stream or of several. Table shape, made by
-/// <c>create_document_table('name')</c> in a migration:
-/// <c>(tenant_id uuid, id uuid, version bigint, data jsonb, primary key (tenant_id, id))</c>, with row-level security.
-/// </summary>
-/// <typeparam name="TView">The document.</typeparam>
-/// <typeparam name="TEvent">The event family it folds.</typeparam>
-public abstract class DocumentProjection<TView, TEvent> : Projection where TView : class where TEvent : class
-{
-    protected abstract string Table { get; }
-
-    protected abstract JsonTypeInfo<TView> Json { get; }
-
-    /// <summary>The document an event belongs to; by default the one of its stream.</summary>
-    protected virtual Guid KeyOf(RecordedEvent recorded) => recorded.Stream.Id;
-
-    /// <summary>Null in: no document yet. Null out: the document is deleted.</summary>
-    protected abstract TView? Fold(TView? view, TEvent @event, RecordedEvent recorded);
-
-    public sealed override IReadOnlyList<string> Tables => [Table];
-
-    public override bool Folds(Type eventType) => typeof(TEvent).IsAssignableFrom(eventType);
-
-    public sealed override Task Apply(IReadOnlyList<RecordedEvent> page, ProjectionTables tables, CancellationToken cancellation) =>
-        throw new NotImplementedException();
-}
-
-/// <summary>Reads what a <see cref="DocumentProjection{TView,TEvent}"/> wrote, under the tenant's row-level security.</summary>
-public sealed class Documents
-{
-    public Task<TView?> Find<TView>(
-        Guid tenantId, string table, Guid id, JsonTypeInfo<TView> json, CancellationToken cancellation) where TView : class =>
-        throw new NotImplementedException();
-
-    /// <summary>A page in the order of ids (version 7 ids: oldest first), or the reverse.</summary>
-    /// <param name="after">The last id of the page before; null for the first page.</param>
-    /// <param name="where">An SQL condition over <c>id</c> and <c>data</c> with the given parameters; constant text only.</param>
-    public Task<IReadOnlyList<(Guid Id, TView View)>> List<TView>(
-        Guid tenantId, string table, JsonTypeInfo<TView> json, int limit, Guid? after, bool newestFirst,
-        CancellationToken cancellation, string? where = null, params NpgsqlParameter[] parameters) where TView : class =>
-        throw new NotImplementedException();
-
-    /// <summary>The same over all tenants, in the system role: for the operator's views and recurring work only.</summary>
-    public Task<IReadOnlyList<(Guid TenantId, Guid Id, TView View)>> ListAllTenants<TView>(
-        string table, JsonTypeInfo<TView> json, int limit, Guid? after, bool newestFirst,
-        CancellationToken cancellation, string? where = null, params NpgsqlParameter[] parameters) where TView : class =>
-        throw new NotImplementedException();
 }

@@ -18,10 +18,19 @@ public abstract class Subscription
 /// <summary>The transaction of one page.</summary>
 public sealed class SubscriptionContext
 {
-    internal SubscriptionContext(Npgsql.NpgsqlConnection connection) => Connection = connection;
+    private readonly Serializer serializer;
+    private readonly List<PreparedMessage> messages = [];
+
+    internal SubscriptionContext(Npgsql.NpgsqlConnection connection, Serializer serializer)
+    {
+        Connection = connection;
+        this.serializer = serializer;
+    }
 
     public Npgsql.NpgsqlConnection Connection { get; }
 
     /// <summary>Publishes through the outbox, with the tenant as its order.</summary>
-    public void Publish(Guid tenantId, object message) => throw new NotImplementedException();
+    public void Publish(Guid tenantId, object message) => messages.Add(serializer.Prepare(tenantId, message));
+
+    internal IReadOnlyList<PreparedMessage> Messages => messages;
 }

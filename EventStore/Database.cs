@@ -1,0 +1,117 @@
+using System.Buffers.Binary;
+using System.Text;
+using System.Text.RegularExpressions;
+using NodaTime;
+using Npgsql;
+
+namespace Platform.EventStore;
+
+/// <summary>The two ways into one schema (application role, system role), its lanes and their locks.</summary>
+internal sealed partial class Database : IAsyncDisposable
+{
+    /// <summary>
+    /// Takes the lane (parameters: the tenants that row-level security shall show, lock space, lane). Always a statement of
+    /// its own before any other: what follows must read with a snapshot taken after the lock was granted.
+    /// </summary>
+    public const string TakeLane = "select set_config('platform.tenants', $1, true), pg_advisory_xact_lock($2, $3)";
+
+    private const string ShowTenant = "select set_config('platform.tenants', $1, true)";
+
+    // As-of reads wait for the writers of the lane that are under way: their events may be dated before the instant.
+    private const string ShowTenantSettled = "select set_config('platform.tenants', $1, true), pg_advisory_xact_lock_shared($2, $3)";
+
+    public Database(EventStoreOptions options)
+    {
+        RequireIdentifier(options.Schema);
+        ArgumentOutOfRangeException.ThrowIfLessThan(options.Lanes, (short)1);
+        Schema = options.Schema;
+        Lanes = options.Lanes;
+        LockSpace = StableHash(options.Schema);
+        Application = Source(options.ApplicationConnection);
+        System = Source(options.SystemConnection);
+    }
+
+    public string Schema { get; }
+    public short Lanes { get; }
+
+    /// <summary>First half of the advisory keys, so that schemas do not wait for each other; the second is the lane.</summary>
+    public int LockSpace { get; }
+
+    public NpgsqlDataSource Application { get; }
+    public NpgsqlDataSource System { get; }
+
+    public IEnumerable<short> AllLanes => Enumerable.Range(0, Lanes).Select(lane => (short)lane);
+
+    /// <summary>Stored with every event, so this function can never change for a schema that has events.</summary>
+    public short LaneOf(Guid tenantId)
+    {
+        Span<byte> bytes = stackalloc byte[16];
+        tenantId.TryWriteBytes(bytes, bigEndian: true, out _);
+        var mixed = unchecked(
+            (BinaryPrimitives.ReadUInt64BigEndian(bytes) ^ BinaryPrimitives.ReadUInt64BigEndian(bytes[8..])) * 0x9E3779B97F4A7C15);
+        return (short)((mixed >> 32) % (ulong)Lanes);
+    }
+
+    /// <summary>A read of one tenant: one round trip, whose second result is the answer.</summary>
+    public NpgsqlBatch TenantRead(Guid tenantId, string sql, params ReadOnlySpan<NpgsqlParameter> parameters) =>
+        Batch(new(ShowTenant) { Parameters = { Text($"{{{tenantId}}}") } }, sql, parameters);
+
+    /// <summary>The same, after every writer that holds the tenant's lane has ended.</summary>
+    public NpgsqlBatch SettledTenantRead(Guid tenantId, string sql, params ReadOnlySpan<NpgsqlParameter> parameters) =>
+        Batch(
+            new(ShowTenantSettled) { Parameters = { Text($"{{{tenantId}}}"), Value(LockSpace), Value((int)LaneOf(tenantId)) } },
+            sql, parameters);
+
+    public async ValueTask DisposeAsync()
+    {
+        await Application.DisposeAsync();
+        await System.DisposeAsync();
+    }
+
+    public static NpgsqlParameter Value<T>(T value) => new NpgsqlParameter<T> { TypedValue = value };
+
+    public static NpgsqlParameter Text(string? value) => new NpgsqlParameter<string?> { TypedValue = value, NpgsqlDbType = NpgsqlTypes.NpgsqlDbType.Text };
+
+    public static NpgsqlParameter Instant(Instant value) => Value(value.ToDateTimeUtc());
+
+    public static NpgsqlParameter Jsons(byte[][] value) =>
+        new NpgsqlParameter<byte[][]> { TypedValue = value, NpgsqlDbType = NpgsqlTypes.NpgsqlDbType.Array | NpgsqlTypes.NpgsqlDbType.Jsonb };
+
+    /// <summary>Names stand in SQL as they are; this keeps them plain.</summary>
+    public static void RequireIdentifier(string name)
+    {
+        if (!Identifier().IsMatch(name))
+            throw new ArgumentException($"'{name}' is not a plain snake_case name.", nameof(name));
+    }
+
+    private NpgsqlBatch Batch(NpgsqlBatchCommand first, string sql, ReadOnlySpan<NpgsqlParameter> parameters)
+    {
+        var second = new NpgsqlBatchCommand(sql);
+        foreach (var parameter in parameters)
+            second.Parameters.Add(parameter);
+        var batch = Application.CreateBatch();
+        batch.BatchCommands.Add(first);
+        batch.BatchCommands.Add(second);
+        return batch;
+    }
+
+    private static NpgsqlDataSource Source(string connection) =>
+        NpgsqlDataSource.Create(new NpgsqlConnectionStringBuilder(connection)
+        {
+            MaxAutoPrepare = 100,
+            AutoPrepareMinUsages = 2,
+            NoResetOnClose = true,      // every setting here is transaction-local, so there is nothing to reset
+            Enlist = false,
+        });
+
+    private static int StableHash(string text)
+    {
+        var hash = 2166136261u;
+        foreach (var octet in Encoding.UTF8.GetBytes(text))
+            hash = unchecked((hash ^ octet) * 16777619u);
+        return unchecked((int)hash);
+    }
+
+    [GeneratedRegex("^[a-z_][a-z0-9_]{0,53}$")]
+    private static partial Regex Identifier();
+}

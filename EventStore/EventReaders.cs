@@ -1,0 +1,65 @@
+using Npgsql;
+using static Platform.EventStore.Database;
+
+namespace Platform.EventStore;
+
+/// <summary>Runs one <see cref="Subscription"/>.</summary>
+internal sealed class SubscriptionReader(Subscription subscription, Database database, EventTypes events, Serializer serializer, Bell bell)
+    : EventLaneReader(database, events)
+{
+    public override string Name => $"subscription/{subscription.Name}";
+
+    protected override int PageEvents => 1_000;
+
+    protected override bool Handles(Type eventType) => subscription.Handles(eventType);
+
+    public override async Task<Visit> ReadPage(short lane, CancellationToken cancellation)
+    {
+        published.Value = [];
+        var visit = await base.ReadPage(lane, cancellation);
+        foreach (var rung in published.Value)
+            bell.Ring(rung);
+        return visit;
+    }
+
+    protected override async Task Handle(IReadOnlyList<RecordedEvent> page, NpgsqlConnection connection, CancellationToken cancellation)
+    {
+        var context = new SubscriptionContext(connection, serializer);
+        await subscription.Handle(page, context, cancellation);
+
+        // Outbox numbers are given under the lanes' locks; taken in one order, they cannot wait for each other in a ring.
+        foreach (var lane in context.Messages.GroupBy(message => Database.LaneOf(message.TenantId)).OrderBy(lane => lane.Key))
+        {
+            var write = new PreparedWrite(Guid.CreateVersion7(), tenantId: default, Cause.Unknown) { Appends = [], Messages = [.. lane] };
+            await using var batch = new NpgsqlBatch(connection)
+            {
+                BatchCommands =
+                {
+                    new("select pg_advisory_xact_lock($1, $2)") { Parameters = { Value(Database.LockSpace), Value((int)lane.Key) } },
+                    AppendCommand.For(Database.Schema, lane.Key, [write]),
+                },
+            };
+            await batch.ExecuteNonQueryAsync(cancellation);
+            published.Value!.Add(lane.Key);
+        }
+    }
+
+    // Lanes that the page of this flow published to; rung once it has committed.
+    private readonly AsyncLocal<HashSet<short>?> published = new();
+}
+
+/// <summary>Keeps one <see cref="ProjectionLifecycle.Async"/> projection.</summary>
+internal sealed class ProjectionReader(Projection projection, Database database, EventTypes events)
+    : EventLaneReader(database, events)
+{
+    public static string NameOf(Projection projection) => $"projection/{projection.Name}";
+
+    public override string Name => NameOf(projection);
+
+    protected override int PageEvents => 20_000;
+
+    protected override bool Handles(Type eventType) => projection.Folds(eventType);
+
+    protected override Task Handle(IReadOnlyList<RecordedEvent> page, NpgsqlConnection connection, CancellationToken cancellation) =>
+        projection.Apply(page, new(connection, table => $"{Database.Schema}.\"{table}\""), cancellation);
+}

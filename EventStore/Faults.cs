@@ -1,0 +1,52 @@
+using System.Diagnostics.CodeAnalysis;
+using Npgsql;
+
+namespace Platform.EventStore;
+
+/// <summary>Which failures of the database pass by themselves, and how long to wait for that.</summary>
+internal static class Faults
+{
+    /// <summary>Tries of one call that a person or a bus waits for: about 1.5 seconds in all.</summary>
+    public const int AttemptsMax = 6;
+
+    /// <summary>The connection is gone; whether a commit that was under way took place is unknown.</summary>
+    public static bool IsLostConnection(Exception error) => Database(error) switch
+    {
+        PostgresException { SqlState: { } state } =>
+            state.StartsWith("08", StringComparison.Ordinal)
+            || state is PostgresErrorCodes.AdminShutdown or PostgresErrorCodes.CrashShutdown or PostgresErrorCodes.CannotConnectNow,
+        { InnerException: TimeoutException } => false,      // it waited long enough
+        not null => true,
+        null => false,
+    };
+
+    /// <summary>The database rolled back and asks to be tried again.</summary>
+    public static bool IsTransient(Exception error) =>
+        Database(error) is PostgresException
+        {
+            SqlState: PostgresErrorCodes.SerializationFailure or PostgresErrorCodes.DeadlockDetected,
+        };
+
+    public static TimeSpan Backoff(int attempt, int millisecondsMax = 5_000) =>
+        TimeSpan.FromMilliseconds(Math.Min(50 << Math.Min(attempt, 10), millisecondsMax));
+
+    /// <summary>Runs something that may be run twice, again when the database or the way to it failed for a moment.</summary>
+    [SuppressMessage("Design", "CA1068", Justification = "The work comes last, so that it reads as a block.")]
+    public static async Task<T> Retry<T>(TimeProvider time, CancellationToken cancellation, Func<Task<T>> work)
+    {
+        for (var attempt = 0; ; attempt++)
+        {
+            try
+            {
+                return await work();
+            }
+            catch (Exception error) when (attempt + 1 < AttemptsMax && (IsLostConnection(error) || IsTransient(error)))
+            {
+                await Task.Delay(Backoff(attempt), time, cancellation);
+            }
+        }
+    }
+
+    private static NpgsqlException? Database(Exception? error) =>
+        error is null or NpgsqlException ? (NpgsqlException?)error : Database(error.InnerException);
+}

@@ -1,0 +1,2 @@
+select {schema}.create_document_table('accounts');
+select {schema}.create_document_table('balances');
