@@ -15,7 +15,7 @@ builder.AddServiceDefaults("billing", BillingJson.Default);
 var (application, system) = (Connection("Application"), Connection("System"));
 builder.Services
     .AddEventStore(
-        new(BillingDatabase.Schema, application, system), BillingJson.Events, BillingJson.Messages)
+        new(BillingDatabase.Schema, application, system), Stored.Events, Stored.MessageTypes)
     .AddSingleton(_ => new BillingDatabase(application, system))
     .AddSingleton<IApiKeyDirectory, ApiKeyDirectory>()
     .AddSingleton<Projection, TenantProjection>()

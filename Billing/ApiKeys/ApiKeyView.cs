@@ -18,7 +18,7 @@ public sealed record ApiKeyView(ApiKeyId ApiKeyId, string Name, ApiKeyScope Scop
         [AsParameters] PageQuery page, Caller caller, Documents documents, CancellationToken cancellation)
     {
         var rows = await documents.List(
-            caller.TenantId.Value, ApiKeyRecord.Table, BillingJson.Stored<ApiKeyRecord>(), page.Size + 1, page.After,
+            caller.TenantId.Value, ApiKeyRecord.Table, Stored.Json<ApiKeyRecord>(), page.Size + 1, page.After,
             newestFirst: false, cancellation);
         return TypedResults.Ok(page.Of([.. rows.Select(row => row.View.ToView())], key => key.ApiKeyId.Value));
     }
@@ -39,7 +39,7 @@ public sealed class ApiKeyProjection : DocumentProjection<ApiKeyRecord, ApiKeyEv
 
     protected override string Table => ApiKeyRecord.Table;
 
-    protected override JsonTypeInfo<ApiKeyRecord> Json => BillingJson.Stored<ApiKeyRecord>();
+    protected override JsonTypeInfo<ApiKeyRecord> Json => Stored.Json<ApiKeyRecord>();
 
     protected override ApiKeyRecord? Fold(ApiKeyRecord? view, ApiKeyEvent @event, RecordedEvent recorded) => (view, @event) switch
     {

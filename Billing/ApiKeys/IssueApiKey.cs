@@ -19,10 +19,10 @@ public static class IssueApiKey
 {
     /// <param name="Name">What the key is for, 1 to 200 characters.</param>
     /// <param name="Scope">Only operators can issue the operator scope, and only for the operator's tenant.</param>
-    public sealed record Request(string Name, ApiKeyScope Scope);
+    public sealed record NewApiKey(string Name, ApiKeyScope Scope);
 
     /// <param name="Key">The secret, <c>pk_</c> and 64 hexadecimal digits. Keep it: it is not shown again.</param>
-    public sealed record Answer(
+    public sealed record IssuedApiKey(
         ApiKeyId ApiKeyId, TenantId TenantId, string Name, ApiKeyScope Scope, string Key, Instant IssuedAt);
 
     /// <param name="IssuerScope">The scope of whoever asks.</param>
@@ -53,8 +53,8 @@ public static class IssueApiKey
     // Not marked Idempotent(): that would keep the answer, and so the secret, in the database.
     public static void Map(RouteGroupBuilder keys) => keys.MapPost("/", Handle).WithName(nameof(IssueApiKey)).ForAdmins();
 
-    private static async Task<Results<Created<Answer>, ProblemHttpResult>> Handle(
-        Request request, [FromHeader(Name = "Idempotency-Key")] string? idempotencyKey, HttpContext http, Caller caller,
+    private static async Task<Results<Created<IssuedApiKey>, ProblemHttpResult>> Handle(
+        NewApiKey request, [FromHeader(Name = "Idempotency-Key")] string? idempotencyKey, HttpContext http, Caller caller,
         EventStore.EventStore store, IdempotencyKeys keys, TimeProvider clock, CancellationToken cancellation)
     {
         new FieldErrors()
@@ -84,7 +84,7 @@ public static class IssueApiKey
                 throw new InvalidOperationException("An idempotency key is claimed, answered, in progress or another request's.");
         }
 
-        async Task<Results<Created<Answer>, ProblemHttpResult>> Issue(ApiKeyId id)
+        async Task<Results<Created<IssuedApiKey>, ProblemHttpResult>> Issue(ApiKeyId id)
         {
             var answered = false;
             try
@@ -112,16 +112,16 @@ public static class IssueApiKey
             }
         }
 
-        async Task<Results<Created<Answer>, ProblemHttpResult>> Again(ApiKeyId id) =>
+        async Task<Results<Created<IssuedApiKey>, ProblemHttpResult>> Again(ApiKeyId id) =>
             Told((await store.Load<ApiKey, ApiKeyEvent>(ApiKey.Stream(tenant, id), cancellation)).State.Issued!);
 
-        Results<Created<Answer>, ProblemHttpResult> Told(ApiKeyIssued issued)
+        Results<Created<IssuedApiKey>, ProblemHttpResult> Told(ApiKeyIssued issued)
         {
             var key = ApiKeySecret.Derive(IssuerKey(http), issued.Salt, issued.ApiKeyId);
             return ApiKeySecret.HashOf(key) == issued.KeyHash
                 ? TypedResults.Created(
                     $"/v1/api-keys/{issued.ApiKeyId}",
-                    new Answer(issued.ApiKeyId, issued.TenantId, issued.Name, issued.Scope, key, issued.At))
+                    new IssuedApiKey(issued.ApiKeyId, issued.TenantId, issued.Name, issued.Scope, key, issued.At))
                 : Problems.Problem(
                     StatusCodes.Status409Conflict, "api_key.issued_by_another",
                     "The key was issued to another caller, who alone can see it again.");

@@ -14,11 +14,11 @@ public static class DefineMeter
     /// <param name="Aggregation"><c>sum</c> or <c>count</c>.</param>
     /// <param name="ValueProperty">The member of the event's data to sum; only and always with <c>sum</c>.</param>
     /// <param name="Unit">Shown on invoices, for example <c>millisecond</c>.</param>
-    public sealed record Request(
+    public sealed record NewMeter(
         string Key, string DisplayName, string EventType, Aggregation Aggregation, string Unit, string? ValueProperty = null);
 
     /// <param name="KeyTaken">Another meter has the key.</param>
-    public sealed record Command(MeterId MeterId, Request Meter, bool KeyTaken, Instant At);
+    public sealed record Command(MeterId MeterId, NewMeter Meter, bool KeyTaken, Instant At);
 
     public static Decision<MeterEvent> Decide(Command command, Meter meter) => (command, meter) switch
     {
@@ -34,7 +34,7 @@ public static class DefineMeter
     public static void Map(RouteGroupBuilder meters) =>
         meters.MapPost("/", Handle).WithName(nameof(DefineMeter)).ForOperators().Idempotent();
 
-    private static void Validate(Request request) => new FieldErrors()
+    private static void Validate(NewMeter request) => new FieldErrors()
         .Require(CatalogKeys.IsValid(request.Key), "key", CatalogKeys.Rule)
         .Require(request.DisplayName.Length is >= 1 and <= 200, "display_name", "1 to 200 characters are needed.")
         .Require(CatalogKeys.IsValid(request.EventType), "event_type", CatalogKeys.Rule)
@@ -48,7 +48,7 @@ public static class DefineMeter
         .ThrowIfAny();
 
     private static async Task<Results<Created<MeterView>, ProblemHttpResult>> Handle(
-        Request request, Caller caller, RequestId requestId, EventStore.EventStore store, Documents documents, TimeProvider clock,
+        NewMeter request, Caller caller, RequestId requestId, EventStore.EventStore store, Documents documents, TimeProvider clock,
         CancellationToken cancellation)
     {
         Validate(request);
@@ -69,7 +69,7 @@ public static class DefineMeter
             return refusal.ToProblem();
 
         var view = await documents.Find(
-            TenantId.Operator.Value, MeterView.Table, id.Value, BillingJson.Stored<MeterView>(), cancellation);
+            TenantId.Operator.Value, MeterView.Table, id.Value, Stored.Json<MeterView>(), cancellation);
         return TypedResults.Created($"/v1/meters/{id}", view!);
     }
 }

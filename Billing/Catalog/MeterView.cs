@@ -34,7 +34,7 @@ public sealed record MeterView(
         Documents documents, string condition, IEnumerable<string> values, CancellationToken cancellation)
     {
         var rows = await documents.List(
-            TenantId.Operator.Value, Table, BillingJson.Stored<MeterView>(), limit: 10_000, after: null, newestFirst: false,
+            TenantId.Operator.Value, Table, Stored.Json<MeterView>(), limit: 10_000, after: null, newestFirst: false,
             cancellation, condition, Sql.P([.. values.Distinct()]));
         return [.. rows.Select(row => row.View)];
     }
@@ -43,14 +43,14 @@ public sealed record MeterView(
         [AsParameters] PageQuery page, Documents documents, CancellationToken cancellation)
     {
         var rows = await documents.List(
-            TenantId.Operator.Value, Table, BillingJson.Stored<MeterView>(), page.Size + 1, page.After, newestFirst: false,
+            TenantId.Operator.Value, Table, Stored.Json<MeterView>(), page.Size + 1, page.After, newestFirst: false,
             cancellation);
         return TypedResults.Ok(page.Of([.. rows.Select(row => row.View)], meter => meter.MeterId.Value));
     }
 
     private static async Task<Results<Ok<MeterView>, ProblemHttpResult>> Get(
         MeterId id, Documents documents, CancellationToken cancellation) =>
-        await documents.Find(TenantId.Operator.Value, Table, id.Value, BillingJson.Stored<MeterView>(), cancellation) is { } meter
+        await documents.Find(TenantId.Operator.Value, Table, id.Value, Stored.Json<MeterView>(), cancellation) is { } meter
             ? TypedResults.Ok(meter)
             : Problems.NotFound("meter");
 }
@@ -61,7 +61,7 @@ public sealed class MeterProjection : DocumentProjection<MeterView, MeterEvent>
 
     protected override string Table => MeterView.Table;
 
-    protected override JsonTypeInfo<MeterView> Json => BillingJson.Stored<MeterView>();
+    protected override JsonTypeInfo<MeterView> Json => Stored.Json<MeterView>();
 
     protected override MeterView? Fold(MeterView? view, MeterEvent @event, RecordedEvent recorded) => @event switch
     {

@@ -30,13 +30,13 @@ public sealed record PlanView(
     }
 
     public static Task<PlanView?> Find(Documents documents, PlanId plan, CancellationToken cancellation) =>
-        documents.Find(TenantId.Operator.Value, Table, plan.Value, BillingJson.Stored<PlanView>(), cancellation);
+        documents.Find(TenantId.Operator.Value, Table, plan.Value, Stored.Json<PlanView>(), cancellation);
 
     private static async Task<Ok<Page<PlanView>>> List(
         [AsParameters] PageQuery page, Documents documents, CancellationToken cancellation)
     {
         var rows = await documents.List(
-            TenantId.Operator.Value, Table, BillingJson.Stored<PlanView>(), page.Size + 1, page.After, newestFirst: false,
+            TenantId.Operator.Value, Table, Stored.Json<PlanView>(), page.Size + 1, page.After, newestFirst: false,
             cancellation);
         return TypedResults.Ok(page.Of([.. rows.Select(row => row.View)], plan => plan.PlanId.Value));
     }
@@ -52,7 +52,7 @@ public sealed class PlanProjection : DocumentProjection<PlanView, PlanEvent>
 
     protected override string Table => PlanView.Table;
 
-    protected override JsonTypeInfo<PlanView> Json => BillingJson.Stored<PlanView>();
+    protected override JsonTypeInfo<PlanView> Json => Stored.Json<PlanView>();
 
     protected override PlanView? Fold(PlanView? view, PlanEvent @event, RecordedEvent recorded) => @event switch
     {

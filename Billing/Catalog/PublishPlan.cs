@@ -15,10 +15,10 @@ public static class PublishPlan
 {
     /// <param name="RecurringFee">For each billing period; its currency is the plan's.</param>
     /// <param name="Charges">At most one per meter.</param>
-    public sealed record Request(
+    public sealed record NewPlan(
         string Key, string DisplayName, Money RecurringFee, Proration Proration, IReadOnlyList<Charge> Charges);
 
-    public sealed record VersionRequest(
+    public sealed record NewPlanVersion(
         string DisplayName, Money RecurringFee, Proration Proration, IReadOnlyList<Charge> Charges);
 
     /// <param name="Key">Set for a new plan, null for a new version.</param>
@@ -81,7 +81,7 @@ public static class PublishPlan
     }
 
     private static Task<Results<Created<PlanView>, ProblemHttpResult>> Publish(
-        Request request, Caller caller, RequestId requestId, EventStore.EventStore store, Documents documents, TimeProvider clock,
+        NewPlan request, Caller caller, RequestId requestId, EventStore.EventStore store, Documents documents, TimeProvider clock,
         CancellationToken cancellation) =>
         Handle(
             new(requestId.Value), request.Key,
@@ -89,7 +89,7 @@ public static class PublishPlan
             caller, store, documents, clock, cancellation);
 
     private static Task<Results<Created<PlanView>, ProblemHttpResult>> PublishVersion(
-        PlanId id, VersionRequest request, Caller caller, EventStore.EventStore store, Documents documents, TimeProvider clock,
+        PlanId id, NewPlanVersion request, Caller caller, EventStore.EventStore store, Documents documents, TimeProvider clock,
         CancellationToken cancellation) =>
         Handle(
             id, key: null,

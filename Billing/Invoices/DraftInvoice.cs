@@ -3,6 +3,7 @@ using Platform.Billing.Rating;
 using Platform.Billing.Subscriptions;
 using Platform.Contracts;
 using Platform.EventStore;
+using Subscription = Platform.Billing.Subscriptions.Subscription;
 
 namespace Platform.Billing.Invoices;
 

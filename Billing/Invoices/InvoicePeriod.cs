@@ -5,6 +5,7 @@ using Platform.Billing.Subscriptions;
 using Platform.Contracts;
 using Platform.EventStore;
 using Messages = Platform.Contracts.Messages;
+using Subscription = Platform.Billing.Subscriptions.Subscription;
 
 namespace Platform.Billing.Invoices;
 

@@ -16,19 +16,19 @@ namespace Platform.Billing.Invoices;
 /// <param name="Total">What is owed; equal to the subtotal as long as there are neither discounts nor tax.</param>
 public sealed record InvoiceView(
     InvoiceId InvoiceId, string? Number, InvoiceStatus Status, SubscriptionId SubscriptionId, PlanId PlanId, int PlanVersion,
-    InvoiceView.Period BillingPeriod, IReadOnlyList<InvoiceView.Line> Lines, Money Subtotal, Money Total, Instant DraftedAt,
+    InvoiceView.InvoicedPeriod BillingPeriod, IReadOnlyList<InvoiceView.InvoiceLine> Lines, Money Subtotal, Money Total, Instant DraftedAt,
     Instant? FinalizedAt)
 {
     public const string Table = "invoices";
 
     /// <param name="Start">Included.</param>
     /// <param name="End">Excluded.</param>
-    public sealed record Period(int Number, Instant Start, Instant End, string TimeZone);
+    public sealed record InvoicedPeriod(int Number, Instant Start, Instant End, string TimeZone);
 
     /// <param name="UnitAmount">Exact price of one unit in the invoice's currency.</param>
     /// <param name="WindowStart">Start of the use that the line is for, included.</param>
     /// <param name="WindowEnd">Its end, excluded.</param>
-    public sealed record Line(
+    public sealed record InvoiceLine(
         int Number, LineKind Kind, string Description, string? Meter, decimal Quantity, string Unit, decimal UnitAmount,
         Money Amount, Instant WindowStart, Instant WindowEnd, int PlanVersion);
 
@@ -64,7 +64,7 @@ public sealed record InvoiceView(
     }
 
     public static Task<InvoiceView?> Find(Documents documents, TenantId tenant, InvoiceId id, CancellationToken cancellation) =>
-        documents.Find(tenant.Value, Table, id.Value, BillingJson.Stored<InvoiceView>(), cancellation);
+        documents.Find(tenant.Value, Table, id.Value, Stored.Json<InvoiceView>(), cancellation);
 
     private static async Task<Ok<Page<InvoiceView>>> List(
         [AsParameters] PageQuery page, SubscriptionId? subscription_id, Caller caller, Documents documents,
@@ -74,7 +74,7 @@ public sealed record InvoiceView(
             ? ("data ->> 'subscription_id' = $1", new NpgsqlParameter[] { Sql.P(of.ToString()) })
             : (null, []);
         var rows = await documents.List(
-            caller.TenantId.Value, Table, BillingJson.Stored<InvoiceView>(), page.Size + 1, page.After, newestFirst: true,
+            caller.TenantId.Value, Table, Stored.Json<InvoiceView>(), page.Size + 1, page.After, newestFirst: true,
             cancellation, where, parameters);
         return TypedResults.Ok(page.Of([.. rows.Select(row => row.View)], invoice => invoice.InvoiceId.Value));
     }
@@ -92,7 +92,7 @@ public sealed class InvoiceProjection : DocumentProjection<InvoiceView, InvoiceE
 
     protected override string Table => InvoiceView.Table;
 
-    protected override JsonTypeInfo<InvoiceView> Json => BillingJson.Stored<InvoiceView>();
+    protected override JsonTypeInfo<InvoiceView> Json => Stored.Json<InvoiceView>();
 
     protected override InvoiceView? Fold(InvoiceView? view, InvoiceEvent @event, RecordedEvent recorded) =>
         InvoiceView.Fold(view, @event);

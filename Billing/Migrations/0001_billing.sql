@@ -99,22 +99,12 @@ create table {schema}.worker_keys (
     primary key (worker_id, public_key)
 );
 
-do $$
-declare
-    owned text;
-begin
-    foreach owned in array array['billing_periods', 'usage_events', 'usage_attempts', 'usage_batches', 'usage_quarantine'] loop
-        execute format('alter table {schema}.%I enable row level security', owned);
-        execute format('alter table {schema}.%I force row level security', owned);
-        execute format(
-            'create policy of_tenant on {schema}.%I for all to {app_role} using (tenant_id = any ((select nullif(current_setting(''platform.tenants'', true), '''')::uuid[])::uuid[]))',
-            owned);
-        execute format('create policy of_all_tenants on {schema}.%I for all to {system_role} using (true)', owned);
-        execute format('grant select, insert, update, delete on {schema}.%I to {app_role}, {system_role}', owned);
-    end loop;
-end $$;
+select {schema}.register_projection_table('billing_periods');
+select {schema}.secure_tenant_table(name)
+from unnest(array['usage_events', 'usage_attempts', 'usage_batches', 'usage_quarantine']) name;
 
--- The ledger is append-only for everybody who runs.
-revoke update, delete on {schema}.usage_events, {schema}.usage_batches from {app_role}, {system_role};
+-- The ledger and the batches are append-only for everybody who runs.
+grant select, insert on {schema}.usage_events, {schema}.usage_batches, {schema}.usage_attempts to {app_role}, {system_role};
+grant select, insert, delete on {schema}.usage_quarantine to {app_role}, {system_role};
 grant select, insert, update on {schema}.invoice_numbers to {app_role};
 grant select, insert on {schema}.worker_keys to {app_role}, {system_role};

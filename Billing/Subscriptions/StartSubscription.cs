@@ -15,7 +15,7 @@ public static class StartSubscription
 
     /// <param name="PlanVersion">The newest one if absent.</param>
     /// <param name="StartedAt">Now if absent; at most a year ago, and not in the future.</param>
-    public sealed record Request(PlanId PlanId, int? PlanVersion = null, Instant? StartedAt = null);
+    public sealed record NewSubscription(PlanId PlanId, int? PlanVersion = null, Instant? StartedAt = null);
 
     /// <param name="Plan">Null where there is no such plan.</param>
     /// <param name="MetersBilled">Meters that a running subscription of the tenant charges already.</param>
@@ -59,7 +59,7 @@ public static class StartSubscription
         subscriptions.MapPost("/", Handle).WithName(nameof(StartSubscription)).ForAdmins().Idempotent();
 
     private static async Task<Results<Created<SubscriptionView>, ProblemHttpResult>> Handle(
-        Request request, Caller caller, RequestId requestId, EventStore.EventStore store, Documents documents, TimeProvider clock,
+        NewSubscription request, Caller caller, RequestId requestId, EventStore.EventStore store, Documents documents, TimeProvider clock,
         CancellationToken cancellation)
     {
         if (await TenantView.Find(documents, caller.TenantId, cancellation) is not { } tenant)

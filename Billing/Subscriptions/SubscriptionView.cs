@@ -12,13 +12,13 @@ namespace Platform.Billing.Subscriptions;
 /// <param name="LastInvoiceId">The invoice of the period before the running one.</param>
 public sealed record SubscriptionView(
     SubscriptionId SubscriptionId, PlanId PlanId, int PlanVersion, string TimeZone, int BillingAnchorDay, Instant StartedAt,
-    SubscriptionView.Period CurrentPeriod, InvoiceId? LastInvoiceId)
+    SubscriptionView.RunningPeriod CurrentPeriod, InvoiceId? LastInvoiceId)
 {
     public const string Table = "subscriptions";
 
     /// <param name="Start">Included.</param>
     /// <param name="End">Excluded.</param>
-    public sealed record Period(int Number, Instant Start, Instant End);
+    public sealed record RunningPeriod(int Number, Instant Start, Instant End);
 
     public static void Map(RouteGroupBuilder subscriptions)
     {
@@ -28,13 +28,13 @@ public sealed record SubscriptionView(
 
     public static Task<SubscriptionView?> Find(
         Documents documents, TenantId tenant, SubscriptionId id, CancellationToken cancellation) =>
-        documents.Find(tenant.Value, Table, id.Value, BillingJson.Stored<SubscriptionView>(), cancellation);
+        documents.Find(tenant.Value, Table, id.Value, Stored.Json<SubscriptionView>(), cancellation);
 
     private static async Task<Ok<Page<SubscriptionView>>> List(
         [AsParameters] PageQuery page, Caller caller, Documents documents, CancellationToken cancellation)
     {
         var rows = await documents.List(
-            caller.TenantId.Value, Table, BillingJson.Stored<SubscriptionView>(), page.Size + 1, page.After, newestFirst: false,
+            caller.TenantId.Value, Table, Stored.Json<SubscriptionView>(), page.Size + 1, page.After, newestFirst: false,
             cancellation);
         return TypedResults.Ok(page.Of([.. rows.Select(row => row.View)], it => it.SubscriptionId.Value));
     }
@@ -52,7 +52,7 @@ public sealed class SubscriptionProjection : DocumentProjection<SubscriptionView
 
     protected override string Table => SubscriptionView.Table;
 
-    protected override JsonTypeInfo<SubscriptionView> Json => BillingJson.Stored<SubscriptionView>();
+    protected override JsonTypeInfo<SubscriptionView> Json => Stored.Json<SubscriptionView>();
 
     protected override SubscriptionView? Fold(SubscriptionView? view, SubscriptionEvent @event, RecordedEvent recorded) =>
         (view, @event) switch

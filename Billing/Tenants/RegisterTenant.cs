@@ -14,7 +14,7 @@ public static class RegisterTenant
     /// <param name="Currency">ISO 4217 code; all its plans and invoices are in it.</param>
     /// <param name="TimeZone">IANA name, for example <c>Europe/Berlin</c>.</param>
     /// <param name="BillingAnchorDay">Day of the month on which billing periods begin, 1 to 31; shorter months use their last day.</param>
-    public sealed record Request(string Name, Currency Currency, string TimeZone, int BillingAnchorDay = 1);
+    public sealed record NewTenant(string Name, Currency Currency, string TimeZone, int BillingAnchorDay = 1);
 
     public sealed record Command(
         TenantId TenantId, string Name, Currency Currency, string TimeZone, int BillingAnchorDay, Instant At);
@@ -35,7 +35,7 @@ public static class RegisterTenant
         tenants.MapPost("/", Handle).WithName(nameof(RegisterTenant)).ForOperators().Idempotent();
 
     /// <exception cref="InvalidRequestException">Every field that is wrong.</exception>
-    public static void Validate(Request request) => new FieldErrors()
+    public static void Validate(NewTenant request) => new FieldErrors()
         .Require(!string.IsNullOrWhiteSpace(request.Name) && request.Name.Length <= 200, "name", "1 to 200 characters are needed.")
         .Require(
             DateTimeZoneProviders.Tzdb.GetZoneOrNull(request.TimeZone) is not null, "time_zone",
@@ -44,7 +44,7 @@ public static class RegisterTenant
         .ThrowIfAny();
 
     private static async Task<Created<TenantView>> Handle(
-        Request request, Caller caller, RequestId requestId, EventStore.EventStore store, Documents documents, TimeProvider clock,
+        NewTenant request, Caller caller, RequestId requestId, EventStore.EventStore store, Documents documents, TimeProvider clock,
         CancellationToken cancellation)
     {
         Validate(request);

@@ -22,13 +22,13 @@ public sealed record TenantView(
 
     /// <summary>Null for a tenant that does not exist.</summary>
     public static Task<TenantView?> Find(Documents documents, TenantId tenant, CancellationToken cancellation) =>
-        documents.Find(tenant.Value, Table, tenant.Value, BillingJson.Stored<TenantView>(), cancellation);
+        documents.Find(tenant.Value, Table, tenant.Value, Stored.Json<TenantView>(), cancellation);
 
     private static async Task<Ok<Page<TenantView>>> List(
         [AsParameters] PageQuery page, Documents documents, CancellationToken cancellation)
     {
         var rows = await documents.ListAllTenants(
-            Table, BillingJson.Stored<TenantView>(), page.Size + 1, page.After, newestFirst: false, cancellation);
+            Table, Stored.Json<TenantView>(), page.Size + 1, page.After, newestFirst: false, cancellation);
         return TypedResults.Ok(page.Of([.. rows.Select(row => row.View)], tenant => tenant.TenantId.Value));
     }
 
@@ -45,7 +45,7 @@ public sealed class TenantProjection : DocumentProjection<TenantView, TenantEven
 
     protected override string Table => TenantView.Table;
 
-    protected override JsonTypeInfo<TenantView> Json => BillingJson.Stored<TenantView>();
+    protected override JsonTypeInfo<TenantView> Json => Stored.Json<TenantView>();
 
     protected override TenantView? Fold(TenantView? view, TenantEvent @event, RecordedEvent recorded) => @event switch
     {

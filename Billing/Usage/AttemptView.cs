@@ -66,7 +66,7 @@ public sealed record AttemptChain(
         var batches = await database.Read(
             caller.TenantId,
             "select batch from billing.usage_batches where tenant_id = $1 and attempt_id = $2 order by sequence",
-            row => JsonSerializer.Deserialize(row.GetString(0), BillingJson.Stored<UsageReported>())!,
+            row => JsonSerializer.Deserialize(row.GetString(0), Stored.Json<UsageReported>())!,
             cancellation, Sql.P(caller.TenantId.Value), Sql.P(id.Value));
         var keys = await database.Read(
             caller.TenantId,
@@ -74,7 +74,8 @@ public sealed record AttemptChain(
             row => row.GetString(0), cancellation, Sql.P(attempt.WorkerId.Value));
 
         // A worker may have got another key since; the chain is held against the one that signed its first batch.
-        var key = keys.FirstOrDefault(it => batches is [var first, ..] && UsageChain.IsSignedBy(first, it)) ?? keys.FirstOrDefault();
+        var key = batches is [var first, ..] ? keys.FirstOrDefault(it => UsageChain.IsSignedBy(first, it)) : null;
+        key ??= keys is [var newest, ..] ? newest : null;
         var fault = batches.Count == 0 || key is null ? null : UsageChain.Verify(batches, key);
         return TypedResults.Ok(new AttemptChain(
             attempt.AttemptId, attempt.JobId, attempt.WorkerId, key, Verified: key is not null && fault is null, fault, batches));

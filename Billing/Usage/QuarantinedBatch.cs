@@ -30,7 +30,7 @@ public sealed record QuarantinedBatch(Guid Id, TenantId TenantId, string Code, I
             """,
             row => new QuarantinedBatch(
                 row.GetGuid(0), new(row.GetGuid(1)), row.GetString(2), row.Instant(3),
-                JsonSerializer.Deserialize(row.GetString(4), BillingJson.Stored<UsageReported>())!),
+                JsonSerializer.Deserialize(row.GetString(4), Stored.Json<UsageReported>())!),
             cancellation,
             Sql.Optional(tenant), Sql.Optional(code), Sql.Optional(page.After), Sql.P(page.Size + 1));
         return TypedResults.Ok(page.Of(rows, row => row.Id));

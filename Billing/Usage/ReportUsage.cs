@@ -22,11 +22,11 @@ public static class ReportUsage
     /// <param name="Id">With <paramref name="Source"/> the event's identity.</param>
     /// <param name="Type">A type that a meter reads.</param>
     /// <param name="Tenant">If present, the key's own tenant.</param>
-    public sealed record Event(
+    public sealed record ReportedEvent(
         string Id, string Source, string Type, Instant Time, IReadOnlyDictionary<string, string> Data, string? Subject = null,
         string? Tenant = null, string? Specversion = null, string? Datacontenttype = null);
 
-    public enum Status
+    public enum UsageStatus
     {
         Accepted,
         Duplicate,
@@ -37,19 +37,19 @@ public static class ReportUsage
     /// <param name="Index">Place of the event in the request, from 0.</param>
     /// <param name="Code">Why it was not taken; null where it was.</param>
     /// <param name="Errors">The fields that are wrong.</param>
-    public sealed record Result(
-        int Index, string? Source, string? Id, Status Status,
+    public sealed record UsageResult(
+        int Index, string? Source, string? Id, UsageStatus Status,
         [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? Code = null,
         [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyDictionary<string, string[]>? Errors = null);
 
     /// <param name="Results">One per event, in the request's order.</param>
-    public sealed record Answer(int Accepted, int Duplicates, int Conflicts, int Rejected, IReadOnlyList<Result> Results);
+    public sealed record UsageReport(int Accepted, int Duplicates, int Conflicts, int Rejected, IReadOnlyList<UsageResult> Results);
 
     public static void Map(RouteGroupBuilder usage) =>
         usage.MapPost("/events", Handle).WithName(nameof(ReportUsage)).ForUsageReporters()
-            .Accepts<Event>("application/json", "application/cloudevents+json", "application/cloudevents-batch+json");
+            .Accepts<ReportedEvent>("application/json", "application/cloudevents+json", "application/cloudevents-batch+json");
 
-    private static async Task<Results<Ok<Answer>, ProblemHttpResult>> Handle(
+    private static async Task<Results<Ok<UsageReport>, ProblemHttpResult>> Handle(
         HttpRequest request, Caller caller, EventStore.EventStore store, Documents documents, TimeProvider clock,
         UsageLimits limits, CancellationToken cancellation)
     {
@@ -82,10 +82,10 @@ public static class ReportUsage
         var results = read.Select((it, index) => faults[index].Count == 0
             ? Taken(index, it.Event!, Next(next))
             : Rejected(index, reported[index], faults[index])).ToList();
-        return TypedResults.Ok(new Answer(
-            Count(Status.Accepted), Count(Status.Duplicate), Count(Status.Conflict), Count(Status.Rejected), results));
+        return TypedResults.Ok(new UsageReport(
+            Count(UsageStatus.Accepted), Count(UsageStatus.Duplicate), Count(UsageStatus.Conflict), Count(UsageStatus.Rejected), results));
 
-        int Count(Status status) => results.Count(result => result.Status == status);
+        int Count(UsageStatus status) => results.Count(result => result.Status == status);
     }
 
     private static async Task<JsonDocument> Parse(HttpRequest request, CancellationToken cancellation)
@@ -126,17 +126,17 @@ public static class ReportUsage
             : StatusCodes.Status422UnprocessableEntity,
         faults[0].Code, "The usage event is not valid; nothing was stored.", ByField(faults));
 
-    private static Result Taken(int index, UsageEvent it, UsageOutcome outcome) => outcome switch
+    private static UsageResult Taken(int index, UsageEvent it, UsageOutcome outcome) => outcome switch
     {
-        UsageOutcome.Accepted => new(index, it.Source, it.Id, Status.Accepted),
-        UsageOutcome.Duplicate => new(index, it.Source, it.Id, Status.Duplicate),
+        UsageOutcome.Accepted => new(index, it.Source, it.Id, UsageStatus.Accepted),
+        UsageOutcome.Duplicate => new(index, it.Source, it.Id, UsageStatus.Duplicate),
         _ => new(
-            index, it.Source, it.Id, Status.Conflict, "usage.conflict",
+            index, it.Source, it.Id, UsageStatus.Conflict, "usage.conflict",
             new Dictionary<string, string[]> { ["id"] = ["Already used, with other content."] }),
     };
 
-    private static Result Rejected(int index, JsonElement json, IReadOnlyList<UsageFault> faults) =>
-        new(index, TextOf(json, "source"), TextOf(json, "id"), Status.Rejected, faults[0].Code, ByField(faults));
+    private static UsageResult Rejected(int index, JsonElement json, IReadOnlyList<UsageFault> faults) =>
+        new(index, TextOf(json, "source"), TextOf(json, "id"), UsageStatus.Rejected, faults[0].Code, ByField(faults));
 
     private static string? TextOf(JsonElement json, string member) =>
         json.ValueKind == JsonValueKind.Object && json.TryGetProperty(member, out var value)

@@ -40,7 +40,7 @@ public sealed class TakeUsageBatch(EventStore.EventStore store, BillingDatabase 
         await using (var reader = await command.ExecuteReaderAsync(cancellation))
         {
             while (await reader.ReadAsync(cancellation))
-                waiting.Add(JsonSerializer.Deserialize(reader.GetString(0), BillingJson.Stored<UsageReported>())!);
+                waiting.Add(JsonSerializer.Deserialize(reader.GetString(0), Stored.Json<UsageReported>())!);
         }
 
         foreach (var batch in waiting.OrderBy(batch => batch.Sequence))
@@ -165,7 +165,7 @@ public sealed class TakeUsageBatch(EventStore.EventStore store, BillingDatabase 
         await command.ExecuteNonQueryAsync(cancellation);
     }
 
-    private static string Json(UsageReported batch) => JsonSerializer.Serialize(batch, BillingJson.Stored<UsageReported>());
+    private static string Json(UsageReported batch) => JsonSerializer.Serialize(batch, Stored.Json<UsageReported>());
 }
 
 /// <summary>Metered use from workers.</summary>

@@ -16,12 +16,12 @@ public static class UsageByWindow
     private const int WindowsMax = 2000;
 
     /// <param name="Windows">All windows from the first to the last instant asked for, also those without usage.</param>
-    public sealed record Answer(
-        string Meter, string Unit, string TimeZone, string Window, decimal Total, IReadOnlyList<Item> Windows);
+    public sealed record MeteredUsage(
+        string Meter, string Unit, string TimeZone, string Window, decimal Total, IReadOnlyList<UsageWindow> Windows);
 
     /// <param name="Start">Included.</param>
     /// <param name="End">Excluded.</param>
-    public sealed record Item(Instant Start, Instant End, decimal Quantity);
+    public sealed record UsageWindow(Instant Start, Instant End, decimal Quantity);
 
     /// <summary>
     /// The starts of all windows that touch [from, to), cut to it, and <paramref name="to"/> itself at the end. Days begin at
@@ -56,7 +56,7 @@ public static class UsageByWindow
 
     public static void Map(RouteGroupBuilder usage) => usage.MapGet("/", Handle).WithName(nameof(UsageByWindow));
 
-    private static async Task<Results<Ok<Answer>, ProblemHttpResult>> Handle(
+    private static async Task<Results<Ok<MeteredUsage>, ProblemHttpResult>> Handle(
         string? meter, string? window, string? from, string? to, Caller caller, Documents documents, BillingDatabase database,
         CancellationToken cancellation)
     {
@@ -96,9 +96,9 @@ public static class UsageByWindow
 
         var quantities = rows.ToDictionary(row => row.Window, row => row.Quantity);
         var windows = Enumerable.Range(1, boundaries.Count - 1)
-            .Select(i => new Item(boundaries[i - 1], boundaries[i], quantities.GetValueOrDefault(i)))
+            .Select(i => new UsageWindow(boundaries[i - 1], boundaries[i], quantities.GetValueOrDefault(i)))
             .ToList();
-        return TypedResults.Ok(new Answer(
+        return TypedResults.Ok(new MeteredUsage(
             found.Key, found.Unit, tenant.TimeZone, unit, windows.Sum(it => it.Quantity), windows));
     }
 }

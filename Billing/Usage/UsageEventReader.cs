@@ -29,6 +29,9 @@ public static class UsageEventReader
 {
     private const string Malformed = "usage.malformed";
 
+    private static readonly string OutOfRange =
+        $"A quantity is below {UsageLimits.QuantityMax} with at most {UsageLimits.DecimalsMax} decimals.";
+
     /// <summary>Reads the shape of an event.</summary>
     /// <returns>The event, or everything that is wrong with it.</returns>
     public static (UsageEvent? Event, IReadOnlyList<UsageFault> Faults) Read(JsonElement json, TenantId tenant)
@@ -93,8 +96,8 @@ public static class UsageEventReader
 
         string Text(JsonProperty member, int max)
         {
-            if (member.Value.ValueKind == JsonValueKind.String && member.Value.GetString() is { Length: >= 1 } text
-                && text.Length <= max && !text.Any(char.IsControl))
+            var text = member.Value.ValueKind == JsonValueKind.String ? member.Value.GetString()! : "";
+            if (text.Length >= 1 && text.Length <= max && !text.Any(char.IsControl))
                 return text;
             Fault(member.Name, $"A string of 1 to {max} characters is needed.");
             return "";
@@ -119,13 +122,13 @@ public static class UsageEventReader
 
             foreach (var member in members.EnumerateObject())
             {
-                if (member.Value.ValueKind == JsonValueKind.String && member.Value.GetString() is { Length: <= 1000 } text
-                    && !text.Contains('\0', StringComparison.Ordinal))
-                    data[member.Name] = text;
-                else if (member.Value.ValueKind == JsonValueKind.Number)
-                    Fault($"data.{member.Name}", "A quantity is written as a string of digits, for example \"12.50\": numbers lose decimals on the way.");
-                else
+                var text = member.Value.ValueKind == JsonValueKind.String ? member.Value.GetString() : null;
+                if (member.Value.ValueKind == JsonValueKind.Number)
+                    Fault($"data.{member.Name}", "A quantity is a string of digits, \"12.50\": numbers lose decimals on the way.");
+                else if (text is null || text.Length > 1000 || text.Contains('\0', StringComparison.Ordinal))
                     Fault($"data.{member.Name}", "Members of data are strings of at most 1000 characters.");
+                else
+                    data[member.Name] = text;
             }
 
             if (data.Count > 50)
@@ -157,7 +160,7 @@ public static class UsageEventReader
             else if (quantity < 0 || text[0] == '-')
                 Fault(field, "usage.quantity_negative", "A quantity is not negative.");
             else if (quantity >= UsageLimits.QuantityMax || quantity.Scale > UsageLimits.DecimalsMax)
-                Fault(field, "usage.quantity_out_of_range", $"A quantity is below {UsageLimits.QuantityMax} with at most {UsageLimits.DecimalsMax} decimals.");
+                Fault(field, "usage.quantity_out_of_range", OutOfRange);
         }
 
         return faults;

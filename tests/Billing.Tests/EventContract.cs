@@ -1,0 +1,72 @@
+using System.Reflection;
+using System.Text.Json.Serialization;
+using Platform.Billing.ApiKeys;
+using Platform.Billing.Catalog;
+using Platform.Billing.Invoices;
+using Platform.Billing.Subscriptions;
+using Platform.Billing.Tenants;
+using Platform.EventStore;
+using Platform.Testing;
+using static Platform.Billing.Tests.History;
+
+namespace Platform.Billing.Tests;
+
+/// <summary>What is stored today must be readable forever. These files may be added to, never edited.</summary>
+public class EventContract
+{
+    public static TheoryData<string, object> Samples => new()
+    {
+        { "tenant.registered.v1", TenantRegistered() },
+        { "api_key.issued.v1", KeyIssued() },
+        { "api_key.revoked.v1", KeyRevoked() },
+        { "meter.defined.v1", MeterDefined() },
+        { "plan.version_published.v1", PlanPublished() },
+        { "subscription.started.v1", Started() },
+        { "subscription.period_closed.v1", JanuaryClosed(TheRequest) },
+        { "invoice.drafted.v1", Drafted() },
+        { "invoice.line_added.v1", Line() },
+        { "invoice.finalized.v1", Finalized() },
+    };
+
+    [Theory]
+    [MemberData(nameof(Samples))]
+    public void Every_event_is_stored_as_approved_and_reads_back(string name, object sample)
+    {
+        var json = Stored.Events.Serialize(sample);
+
+        Stored.Events.NameOf(sample).ShouldBe(name);
+        Approve.Text(Pretty.Json(json) + "\n", $"{name}.json");
+        Stored.Events.Deserialize(name, json).ShouldBe(sample);
+    }
+
+    [Fact]
+    public void Every_event_type_has_a_sample_and_its_state_knows_it()
+    {
+        Samples.Select(row => row.Data.Item1).ShouldBe(Stored.Events.Names, ignoreOrder: true);
+
+        Fold.After(Tenant.Initial, Of<TenantEvent>()).Exists.ShouldBeTrue();
+        Fold.After(ApiKey.Initial, Of<ApiKeyEvent>()).Status.ShouldBe(ApiKeyStatus.Revoked);
+        Fold.After(Meter.Initial, Of<MeterEvent>()).Definition.ShouldNotBeNull();
+        Fold.After(Plan.Initial, Of<PlanEvent>()).LatestVersion.ShouldBe(1);
+        Fold.After(Billing.Subscriptions.Subscription.Initial, Of<SubscriptionEvent>()).PeriodNumber.ShouldBe(2);
+        Fold.After(Invoice.Initial, Of<InvoiceEvent>()).Status.ShouldBe(InvoiceStatus.Finalized);
+
+        static IEnumerable<TEvent> Of<TEvent>() => Samples.Select(row => row.Data.Item2).OfType<TEvent>();
+    }
+
+    [Fact]
+    public void Every_event_family_of_the_process_is_registered()
+    {
+        var declared = typeof(Stored).Assembly.GetTypes()
+            .Where(type => type is { IsAbstract: true, IsClass: true } && type.Name.EndsWith("Event", StringComparison.Ordinal))
+            .SelectMany(family => family.GetCustomAttributes<JsonDerivedTypeAttribute>(inherit: false))
+            .Select(type => (string)type.TypeDiscriminator!);
+
+        Stored.Events.Names.ShouldBe(declared, ignoreOrder: true);
+    }
+
+    [Fact]
+    public void An_event_with_a_missing_field_is_refused_not_defaulted() =>
+        Should.Throw<System.Text.Json.JsonException>(() => Stored.Events.Deserialize(
+            "invoice.finalized.v1", """{"number":"2026-000001","at":"2026-01-31T12:00:00Z"}"""u8));
+}

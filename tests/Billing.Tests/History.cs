@@ -1,0 +1,68 @@
+using NodaTime;
+using Platform.Billing.ApiKeys;
+using Platform.Billing.Catalog;
+using Platform.Billing.Invoices;
+using Platform.Billing.Rating;
+using Platform.Billing.Subscriptions;
+using Platform.Billing.Tenants;
+using Platform.Contracts;
+using Platform.Contracts.Messages;
+using ApiKeyIssued = Platform.Billing.ApiKeys.ApiKeyIssued;
+using ApiKeyRevoked = Platform.Billing.ApiKeys.ApiKeyRevoked;
+using InvoiceFinalized = Platform.Billing.Invoices.InvoiceFinalized;
+using TenantRegistered = Platform.Billing.Tenants.TenantRegistered;
+
+namespace Platform.Billing.Tests;
+
+/// <summary>Events that happened, with dull, fixed defaults: a test names only what it is about.</summary>
+internal static class History
+{
+    public static readonly Instant Noon = Instant.FromUtc(2026, 1, 31, 12, 0);
+    public static readonly Instant FirstOfJanuary = Instant.FromUtc(2026, 1, 1, 0, 0);
+    public static readonly Instant FirstOfFebruary = Instant.FromUtc(2026, 2, 1, 0, 0);
+    public static readonly Instant FirstOfMarch = Instant.FromUtc(2026, 3, 1, 0, 0);
+    public static readonly TenantId TheTenant = new(Guid.Parse("0198c0de-0000-7000-8000-000000000001"));
+    public static readonly InvoiceId TheInvoice = new(Guid.Parse("0198c0de-0000-7000-8000-000000000002"));
+    public static readonly SubscriptionId TheSubscription = new(Guid.Parse("0198c0de-0000-7000-8000-000000000003"));
+    public static readonly PlanId ThePlan = new(Guid.Parse("0198c0de-0000-7000-8000-000000000004"));
+    public static readonly MeterId TheMeter = new(Guid.Parse("0198c0de-0000-7000-8000-000000000005"));
+    public static readonly ApiKeyId TheKey = new(Guid.Parse("0198c0de-0000-7000-8000-000000000006"));
+    public static readonly Guid TheRequest = Guid.Parse("0198c0de-0000-7000-8000-000000000007");
+
+    public static TenantRegistered TenantRegistered() =>
+        new(TheTenant, "Acme", Currency.EUR, "Europe/Berlin", BillingAnchorDay: 31, Noon);
+
+    public static ApiKeyIssued KeyIssued(ApiKeyScope scope = ApiKeyScope.TenantViewer) =>
+        new(TheKey, TheTenant, scope, "Dashboard", new('a', 64), new('b', 64), Noon);
+
+    public static ApiKeyRevoked KeyRevoked() => new(TheKey, Noon);
+
+    public static MeterDefined MeterDefined() =>
+        new(TheMeter, "gpu-time", "GPU time", "gpu.time", Aggregation.Sum, "milliseconds", "millisecond", Noon);
+
+    public static PlanTerms Terms(
+        long feeCents = 100_00, Proration proration = Proration.Days, decimal unitPrice = 0.0000025m) => new(
+        "Standard", Currency.EUR, new(feeCents, Currency.EUR), proration,
+        [new PerUnitCharge("gpu-time", "GPU time", unitPrice), new PerUnitCharge("inference-calls", "Inference calls", 0.001m)]);
+
+    public static PlanVersionPublished PlanPublished(int version = 1, PlanTerms? terms = null) =>
+        new(ThePlan, version, "standard", terms ?? Terms(), Noon);
+
+    public static SubscriptionStarted Started() => new(
+        TheSubscription, TheTenant, ThePlan, PlanVersion: 1, "Etc/UTC", BillingAnchorDay: 1, FirstOfJanuary, FirstOfFebruary,
+        FirstOfJanuary);
+
+    public static PeriodClosed JanuaryClosed(Guid? request = null) => new(
+        Number: 1, FirstOfJanuary, FirstOfFebruary, FirstOfMarch, TheInvoice, UsageThrough: 17, request, FirstOfFebruary);
+
+    public static InvoiceDrafted Drafted() => new(
+        TheInvoice, TheTenant, TheSubscription, ThePlan, PlanVersion: 1, Currency.EUR, PeriodNumber: 1, FirstOfJanuary, FirstOfFebruary,
+        "Etc/UTC", UsageAfter: 0, UsageThrough: 17, FirstOfFebruary);
+
+    public static InvoiceLineAdded Line(int line = 1, long cents = 100_00) => new(
+        line, LineKind.Usage, "GPU time", "gpu-time", Quantity: 40_000_000m, "millisecond", UnitAmount: 0.0000025m,
+        new(cents, Currency.EUR), FirstOfJanuary, FirstOfFebruary, PlanVersion: 1, FirstOfFebruary);
+
+    public static InvoiceFinalized Finalized(long cents = 100_00) =>
+        new("2026-000042", new(cents, Currency.EUR), FirstOfFebruary);
+}

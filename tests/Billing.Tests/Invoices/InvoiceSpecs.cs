@@ -1,0 +1,72 @@
+using System.Text.Json;
+using Platform.Billing.Invoices;
+using Platform.Billing.Rating;
+using Platform.Contracts;
+using Platform.Testing;
+using static Platform.Billing.Tests.History;
+
+namespace Platform.Billing.Tests.Invoices;
+
+using InvoiceSpec = Spec<Invoice, InvoiceEvent>;
+
+public class InvoiceSpecs
+{
+    private static readonly FinalizeInvoice.Command Finalize = new("2026-000042", FirstOfFebruary);
+
+    [Fact]
+    public void A_draft_is_finalized_at_the_sum_of_its_lines() =>
+        InvoiceSpec.Given(Drafted(), Line(1, cents: 12_50), Line(2, cents: 7_50))
+            .When(invoice => FinalizeInvoice.Decide(Finalize, invoice))
+            .Then(Finalized(cents: 20_00));
+
+    [Fact]
+    public void A_period_in_which_nothing_was_owed_is_finalized_at_zero() =>
+        InvoiceSpec.Given(Drafted())
+            .When(invoice => FinalizeInvoice.Decide(Finalize, invoice))
+            .Then(Finalized(cents: 0));
+
+    [Fact]
+    public void Finalizing_twice_changes_nothing() =>
+        InvoiceSpec.Given(Drafted(), Line(), Finalized())
+            .When(invoice => FinalizeInvoice.Decide(Finalize, invoice))
+            .ThenNothing();
+
+    [Fact]
+    public void An_invoice_that_was_never_drafted_is_refused() =>
+        InvoiceSpec.Given()
+            .When(invoice => FinalizeInvoice.Decide(Finalize, invoice))
+            .ThenRefused("invoice.not_found");
+
+    [Fact]
+    public void A_period_is_drafted_with_one_line_per_rated_line() =>
+        InvoiceSpec.Given()
+            .When(invoice => DraftInvoice.Decide(
+                new(
+                    TheInvoice, TheTenant, TheSubscription,
+                    EventStore.Fold.After(Billing.Subscriptions.Subscription.Initial, [Started()]), new(FirstOfJanuary, FirstOfFebruary),
+                    UsageThrough: 17, Currency.EUR,
+                    [
+                        new(
+                            LineKind.Usage, "GPU time", "gpu-time", 40_000_000m, "millisecond", 0.0000025m,
+                            new(100_00, Currency.EUR), new(FirstOfJanuary, FirstOfFebruary)),
+                    ],
+                    FirstOfFebruary),
+                invoice))
+            .Then(Drafted(), Line());
+
+    [Fact]
+    public void A_finalized_invoice_reads_as_approved()
+    {
+        InvoiceEvent[] history =
+        [
+            Drafted(),
+            Line(1, cents: 1_234_56),
+            Line(2, cents: 65_44) with { Kind = LineKind.LateUsage, Description = "GPU time, reported late" },
+            Finalized(cents: 1_300_00),
+        ];
+
+        var view = history.Aggregate((InvoiceView?)null, InvoiceView.Fold);
+
+        Approve.Text(Pretty.Json(JsonSerializer.SerializeToUtf8Bytes(view!, Stored.Json<InvoiceView>())) + "\n", "finalized-invoice.json");
+    }
+}

@@ -1,0 +1,27 @@
+using Platform.Billing.Tenants;
+using Platform.Contracts;
+using Platform.Testing;
+using static Platform.Billing.Tests.History;
+
+namespace Platform.Billing.Tests.Tenants;
+
+using TenantSpec = Spec<Tenant, TenantEvent>;
+
+public class RegisterTenantSpecs
+{
+    private static readonly RegisterTenant.Command Register =
+        new(TheTenant, "Acme", Currency.EUR, "Europe/Berlin", BillingAnchorDay: 31, Noon);
+
+    [Fact]
+    public void A_new_tenant_is_registered() =>
+        TenantSpec.Given().When(tenant => RegisterTenant.Decide(Register, tenant)).Then(TenantRegistered());
+
+    [Fact]
+    public void Registering_twice_changes_nothing() =>
+        TenantSpec.Given(TenantRegistered()).When(tenant => RegisterTenant.Decide(Register, tenant)).ThenNothing();
+
+    [Fact]
+    public void Other_processes_learn_of_it() =>
+        RegisterTenant.Publish([TenantRegistered()]).ShouldBe(
+            [new Contracts.Messages.TenantRegistered(TheTenant, "Acme", Currency.EUR, "Europe/Berlin", Noon)]);
+}
