@@ -1,7 +1,16 @@
--- Views of jobs and workers, and the newest progress of each running job.
 select {schema}.create_document_table('job_views');
 select {schema}.create_document_table('worker_views');
-select {schema}.create_document_table('job_progress');
+
+-- The newest progress of each running job: shaped like a document, but reported and not folded, so no rebuild touches it.
+create table {schema}.job_progress (
+    tenant_id uuid not null,
+    id uuid not null,
+    version bigint not null,
+    data jsonb not null,
+    primary key (tenant_id, id)
+);
+select {schema}.secure_tenant_table('job_progress');
+grant select, insert, update on {schema}.job_progress to {app_role}, {system_role};
 
 -- The planner reads these every second; jobs that are over are most of the table.
 create index job_views_waiting_or_open on {schema}.job_views ((data->>'status'), id)
