@@ -1,3 +1,5 @@
+using System.Net;
+using System.Net.NetworkInformation;
 using System.Text.Json.Nodes;
 using Platform.Contracts;
 using Platform.Testing;
@@ -29,6 +31,7 @@ public class MainJobScenarios(PrivateServers servers)
 
         await TheBooksAgree(main, customer, invoice, [.. trained, .. classified]);
         Approve.Text(WithoutWhatDiffersByRun(invoice), "invoice.json");
+        NothingListensBeyondLoopback();
     }
 
     [Fact]
@@ -104,6 +107,17 @@ public class MainJobScenarios(PrivateServers servers)
         await TheBooksAgree(main, customer, await main.ClosePeriod(customer), [.. trained, .. classified]);
     }
 
+    // Servers, Erlang's port mapper and the processes have the eight ports from the base on.
+    private void NothingListensBeyondLoopback()
+    {
+        var listeners = IPGlobalProperties.GetIPGlobalProperties().GetActiveTcpListeners()
+            .Where(listener => listener.Port >= servers.Port(0) && listener.Port <= servers.Port(7))
+            .ToList();
+
+        listeners.Select(listener => listener.Port).Distinct().Count().ShouldBe(8);
+        listeners.ShouldAllBe(listener => IPAddress.IsLoopback(listener.Address));
+    }
+
     private static Func<IReadOnlyList<VerifiedAttempt>, bool> Used(long samples) =>
         attempts => attempts.Sum(attempt => attempt.Samples) == samples;
 
@@ -160,15 +174,20 @@ public class MainJobScenarios(PrivateServers servers)
         foreach (var name in new[] { "invoice_id", "subscription_id", "plan_id", "drafted_at", "finalized_at" })
             copy[name] = "...";
         copy["number"] = ((string)copy["number"]!)[4..];
-        copy["billing_period"]!["start"] = copy["billing_period"]!["end"] = "...";
+        copy["billing_period"]!["start"] = "...";
+        copy["billing_period"]!["end"] = "...";
         foreach (var line in copy["lines"]!.AsArray())
         {
-            line!["window_start"] = line["window_end"] = "...";
-            if ((string?)line["meter"] == "gpu_time")
-                line["quantity"] = line["amount"]!["amount"] = "(measured)";
+            line!["window_start"] = "...";
+            line["window_end"] = "...";
+            if ((string?)line["meter"] != "gpu_time")
+                continue;
+            line["quantity"] = "(measured)";
+            line["amount"]!["amount"] = "(measured)";
         }
 
-        copy["subtotal"]!["amount"] = copy["total"]!["amount"] = "(sum of the lines)";
+        copy["subtotal"]!["amount"] = "(sum of the lines)";
+        copy["total"]!["amount"] = "(sum of the lines)";
         return copy.ToJsonString(new(ContractsJson.Options) { WriteIndented = true }) + "\n";
     }
 }
