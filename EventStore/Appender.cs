@@ -24,11 +24,12 @@ internal sealed class Appender
     /// <summary>The process's turn at a lane, so that at most one of its connections waits for the lane's lock.</summary>
     public SemaphoreSlim TurnAt(short lane) => queues[lane].Turn;
 
-    public async Task<LanePosition> Append(PreparedWrite write, CancellationToken cancellation)
+    /// <param name="uncertain">The write may have been committed before, behind a lost answer.</param>
+    public async Task<LanePosition> Append(PreparedWrite write, CancellationToken cancellation, bool uncertain = false)
     {
         var lane = database.LaneOf(write.TenantId);
         var queue = queues[lane];
-        var waiting = new WaitingWrite(write);
+        var waiting = new WaitingWrite(write) { Uncertain = uncertain };
         if (!queue.Enter(waiting) && !await queue.WaitToLead(waiting, cancellation))
             return await waiting.Outcome;
 
@@ -38,7 +39,7 @@ internal sealed class Appender
         try
         {
             batch = queue.Gather(waiting);
-            await Commit(lane, batch, uncertain: false);
+            await Commit(lane, batch);
         }
         finally
         {
@@ -50,14 +51,13 @@ internal sealed class Appender
     }
 
     /// <summary>Gives every write its outcome; never throws for a failure of the database.</summary>
-    /// <param name="uncertain">An earlier try may have committed these writes.</param>
-    private async Task Commit(short lane, IReadOnlyList<WaitingWrite> batch, bool uncertain)
+    private async Task Commit(short lane, IReadOnlyList<WaitingWrite> batch)
     {
         for (var attempt = 0; ; attempt++)
         {
             try
             {
-                await TryCommit(lane, batch, uncertain);
+                await TryCommit(lane, batch);
                 return;
             }
             catch (Exception error) when (
@@ -65,14 +65,19 @@ internal sealed class Appender
             {
                 // Trying again is safe without asking first: if the lost commit took place, or still does, the version
                 // check under the lane's lock refuses the second one, and the write's id tells that it was ours.
-                uncertain |= Faults.IsLostConnection(error);
+                if (Faults.IsLostConnection(error))
+                {
+                    foreach (var write in batch)
+                        write.Uncertain = true;
+                }
+                database.DropIdleConnections(error);
                 await Task.Delay(Faults.Backoff(attempt), time, CancellationToken.None);
             }
             catch (Exception) when (batch.Count > 1)
             {
                 // Somebody's write is bad. Alone, each fails or succeeds by itself.
                 foreach (var write in batch)
-                    await Commit(lane, [write], uncertain);
+                    await Commit(lane, [write]);
                 return;
             }
             catch (Exception error)
@@ -83,7 +88,7 @@ internal sealed class Appender
         }
     }
 
-    private async Task TryCommit(short lane, IReadOnlyList<WaitingWrite> batch, bool uncertain)
+    private async Task TryCommit(short lane, IReadOnlyList<WaitingWrite> batch)
     {
         var started = time.GetTimestamp();
         var writes = new PreparedWrite[batch.Count];
@@ -111,7 +116,7 @@ internal sealed class Appender
         {
             if (answer.Failed.Contains(i))
             {
-                if (uncertain && await FindOwn(connection, writes[i]) is { } own)
+                if (batch[i].Uncertain && await FindOwn(connection, writes[i]) is { } own)
                     batch[i].Succeed(own);
                 else
                     batch[i].Fail(answer.Conflict(writes, i));

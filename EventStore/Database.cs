@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Diagnostics.CodeAnalysis;
 using System.Text;
 using System.Text.RegularExpressions;
 using NodaTime;
@@ -61,6 +62,37 @@ internal sealed partial class Database : IAsyncDisposable
         Batch(
             new(ShowTenantSettled) { Parameters = { Text($"{{{tenantId}}}"), Value(LockSpace), Value((int)LaneOf(tenantId)) } },
             sql, parameters);
+
+    /// <summary>
+    /// After a lost connection: what else stands in the pools was most likely lost with it, and each would cost a caller
+    /// one of its tries.
+    /// </summary>
+    public void DropIdleConnections(Exception error)
+    {
+        if (!Faults.IsLostConnection(error))
+            return;
+        Application.Clear();
+        System.Clear();
+    }
+
+    /// <summary>Runs something that may be run twice, again when the database or the way to it failed for a moment.</summary>
+    [SuppressMessage("Design", "CA1068", Justification = "The work comes last, so that it reads as a block.")]
+    public async Task<T> Retry<T>(TimeProvider time, CancellationToken cancellation, Func<Task<T>> work)
+    {
+        for (var attempt = 0; ; attempt++)
+        {
+            try
+            {
+                return await work();
+            }
+            catch (Exception error) when (
+                attempt + 1 < Faults.AttemptsMax && (Faults.IsLostConnection(error) || Faults.IsTransient(error)))
+            {
+                DropIdleConnections(error);
+                await Task.Delay(Faults.Backoff(attempt), time, cancellation);
+            }
+        }
+    }
 
     public async ValueTask DisposeAsync()
     {

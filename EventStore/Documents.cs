@@ -24,7 +24,7 @@ public sealed class Documents
         Guid tenantId, string table, Guid id, JsonTypeInfo<TView> json, CancellationToken cancellation) where TView : class
     {
         RequireIdentifier(table);
-        return Faults.Retry(time, cancellation, async () =>
+        return database.Retry(time, cancellation, async () =>
         {
             await using var batch = database.TenantRead(
                 tenantId, $"select data from {database.Schema}.\"{table}\" where tenant_id = $1 and id = $2", Value(tenantId), Value(id));
@@ -41,7 +41,7 @@ public sealed class Documents
     public Task<TView?> FindAsOf<TView, TEvent>(
         DocumentProjection<TView, TEvent> projection, Guid tenantId, Guid id, Instant asOf, CancellationToken cancellation)
         where TView : class where TEvent : class =>
-        Faults.Retry(time, cancellation, async () =>
+        database.Retry(time, cancellation, async () =>
         {
             await using var batch = database.SettledTenantRead(
                 tenantId,
@@ -66,7 +66,7 @@ public sealed class Documents
         CancellationToken cancellation, string? where = null, params NpgsqlParameter[] parameters) where TView : class
     {
         RequireIdentifier(table);
-        return Faults.Retry(time, cancellation, async () =>
+        return database.Retry(time, cancellation, async () =>
         {
             var query = new PageQuery(parameters);
             var sql = $"select id, data from {database.Schema}.\"{table}\" where tenant_id = {query.Add("tenant", tenantId)}"
@@ -87,7 +87,7 @@ public sealed class Documents
         CancellationToken cancellation, string? where = null, params NpgsqlParameter[] parameters) where TView : class
     {
         RequireIdentifier(table);
-        return Faults.Retry(time, cancellation, async () =>
+        return database.Retry(time, cancellation, async () =>
         {
             var query = new PageQuery(parameters);
             await using var command = database.System.CreateCommand(

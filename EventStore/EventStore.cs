@@ -31,7 +31,7 @@ public sealed class EventStore
     /// <remarks>Read at an instant that has passed, the same question has the same answer for ever.</remarks>
     public Task<Loaded<TState>> Load<TState, TEvent>(StreamId stream, CancellationToken cancellation, Instant? asOf = null)
         where TState : IEvolve<TState, TEvent> =>
-        Faults.Retry(time, cancellation, async () =>
+        database.Retry(time, cancellation, async () =>
         {
             await using var batch = rows.Read(stream, afterVersion: 0, asOf, EventRows.FoldColumns);
             await using var reader = await batch.ExecuteReaderAsync(cancellation);
@@ -42,7 +42,7 @@ public sealed class EventStore
     /// <summary>The events of a stream after <paramref name="afterVersion"/>, oldest first.</summary>
     public Task<IReadOnlyList<RecordedEvent>> Read(
         StreamId stream, CancellationToken cancellation, long afterVersion = 0, Instant? asOf = null) =>
-        Faults.Retry(time, cancellation, async () =>
+        database.Retry(time, cancellation, async () =>
         {
             await using var batch = rows.Read(stream, afterVersion, asOf, EventRows.Columns);
             await using var reader = await batch.ExecuteReaderAsync(cancellation);

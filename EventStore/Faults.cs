@@ -1,4 +1,3 @@
-using System.Diagnostics.CodeAnalysis;
 using Npgsql;
 
 namespace Platform.EventStore;
@@ -29,23 +28,6 @@ internal static class Faults
 
     public static TimeSpan Backoff(int attempt, int millisecondsMax = 5_000) =>
         TimeSpan.FromMilliseconds(Math.Min(50 << Math.Min(attempt, 10), millisecondsMax));
-
-    /// <summary>Runs something that may be run twice, again when the database or the way to it failed for a moment.</summary>
-    [SuppressMessage("Design", "CA1068", Justification = "The work comes last, so that it reads as a block.")]
-    public static async Task<T> Retry<T>(TimeProvider time, CancellationToken cancellation, Func<Task<T>> work)
-    {
-        for (var attempt = 0; ; attempt++)
-        {
-            try
-            {
-                return await work();
-            }
-            catch (Exception error) when (attempt + 1 < AttemptsMax && (IsLostConnection(error) || IsTransient(error)))
-            {
-                await Task.Delay(Backoff(attempt), time, cancellation);
-            }
-        }
-    }
 
     private static NpgsqlException? Database(Exception? error) =>
         error is null or NpgsqlException ? (NpgsqlException?)error : Database(error.InnerException);

@@ -47,7 +47,7 @@ public sealed class IdempotencyKeys
     {
         // A claim has a name, so that the retry of a claim whose answer was lost finds its own and not a stranger's.
         var claim = Guid.CreateVersion7();
-        return Faults.Retry<IdempotencyClaim>(time, cancellation, async () =>
+        return database.Retry<IdempotencyClaim>(time, cancellation, async () =>
             await Take(tenantId, key, fingerprint, claim, cancellation) is { } request
                 ? new IdempotencyClaim.Claimed(request)
                 : await Find(tenantId, key, fingerprint, cancellation));
@@ -123,7 +123,7 @@ public sealed class IdempotencyKeys
     }
 
     private Task<int> Change(Guid tenantId, string sql, Func<NpgsqlParameter[]> parameters, CancellationToken cancellation) =>
-        Faults.Retry(time, cancellation, async () =>
+        database.Retry(time, cancellation, async () =>
         {
             await using var batch = database.TenantRead(tenantId, sql, parameters());
             return await batch.ExecuteNonQueryAsync(cancellation);

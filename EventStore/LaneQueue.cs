@@ -113,6 +113,9 @@ internal sealed class WaitingWrite(PreparedWrite write)
     public PreparedWrite Write { get; } = write;
     public Task<bool> Led => led.Task;
 
+    /// <summary>An earlier try may have committed this write: its answer was lost.</summary>
+    public bool Uncertain { get; set; }
+
     public Task<LanePosition> Outcome =>
         outcome ?? Task.FromException<LanePosition>(new InvalidOperationException("The write ended without an outcome."));
 

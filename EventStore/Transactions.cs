@@ -40,6 +40,7 @@ internal sealed class Transactions(
             }
             catch (Exception error) when (Faults.IsLostConnection(error) || Faults.IsTransient(error))
             {
+                database.DropIdleConnections(error);
                 if (run.Committing && Faults.IsLostConnection(error) && await Committed(run.TransactionId, cancellation))
                 {
                     bell.Ring(lane);
@@ -82,7 +83,7 @@ internal sealed class Transactions(
 
     /// <summary>What became of a commit whose answer was lost. PostgreSQL remembers, also over a crash.</summary>
     private Task<bool> Committed(string transactionId, CancellationToken cancellation) =>
-        Faults.Retry(time, cancellation, async () =>
+        database.Retry(time, cancellation, async () =>
         {
             for (var attempt = 0; ; attempt++)
             {

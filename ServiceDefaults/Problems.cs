@@ -171,10 +171,13 @@ internal sealed partial class ExceptionProblems(IProblemDetailsService problems,
         return await problems.TryWriteAsync(new() { HttpContext = http, ProblemDetails = problem, Exception = exception });
     }
 
-    // "Failed to bind parameter "JobId jobId" from "x"." and its relatives name the C# parameter last in quotes.
+    // "Failed to bind parameter "JobId jobId" from "x"." and its relatives name the C# parameter in quotes; where it is the
+    // body that is missing, its C# name means nothing to the caller.
     private static Dictionary<string, string[]> FieldsOf(BadHttpRequestException bad)
     {
-        var parameter = bad.Message.Split('"') is [_, var quoted, ..] ? quoted.Split(' ')[^1] : "body";
+        var parameter = bad.Message.Split('"') is [var before, var quoted, ..] && !before.Contains("body", StringComparison.Ordinal)
+            ? quoted.Split(' ')[^1]
+            : "body";
         return new() { [JsonNamingPolicy.SnakeCaseLower.ConvertName(parameter)] = ["The value is missing or not valid."] };
     }
 

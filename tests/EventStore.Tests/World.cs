@@ -35,19 +35,36 @@ public sealed class World : IAsyncDisposable
     {
         var schema = $"ledger_{Guid.CreateVersion7():n}";
         await Migrations.Run(Owner, schema, App, System, typeof(World).Assembly, TestContext.Current.CancellationToken);
+        string As(string role) =>
+            new NpgsqlConnectionStringBuilder(OneDatabase.Database.As(role)) { ApplicationName = schema }.ConnectionString;
+
         return new()
         {
-            Options = new(schema, OneDatabase.Database.As(App), OneDatabase.Database.As(System))
+            Options = new(schema, As(App), As(System))
             {
                 IdempotencyLease = lease ?? TimeSpan.FromSeconds(60),
             },
         };
     }
 
+    /// <summary>
+    /// Cuts every connection of this test's processes, as a restart of the server does; not those of other tests.
+    /// </summary>
+    public Task<long> CutConnections() =>
+        Ask<long>($"select count(pg_terminate_backend(pid)) from pg_stat_activity where application_name = '{Schema}'");
+
     /// <summary>A process of the system. Its background work runs only once <see cref="Process.Start"/> was called.</summary>
     public Process Process(IMessagePublisher? publisher = null, Projection[]? projections = null, params Subscription[] subscriptions)
     {
         var process = new Process(Options, publisher ?? new Broker(), projections ?? [new AccountViews(), new Balances()], subscriptions);
+        processes.Add(process);
+        return process;
+    }
+
+    /// <summary>A process of an older version, which knows only these event families.</summary>
+    public Process OlderProcess(Type[] families, params Subscription[] subscriptions)
+    {
+        var process = new Process(Options, new Broker(), [], subscriptions, families);
         processes.Add(process);
         return process;
     }
@@ -72,12 +89,16 @@ public sealed class Process : IAsyncDisposable
     private readonly ServiceProvider services;
     private bool started;
 
-    public Process(EventStoreOptions options, IMessagePublisher publisher, Projection[] projections, Subscription[] subscriptions)
+    public string Schema { get; }
+
+    public Process(EventStoreOptions options, IMessagePublisher publisher, Projection[] projections, Subscription[] subscriptions,
+        Type[]? families = null)
     {
+        Schema = options.Schema;
         var collection = new ServiceCollection()
             .AddEventStore(
                 options,
-                new EventTypes(LedgerJson.Default.Options, typeof(AccountEvent), typeof(NoteEvent)),
+                new EventTypes(LedgerJson.Default.Options, families ?? [typeof(AccountEvent), typeof(NoteEvent)]),
                 new MessageTypes(LedgerJson.Default.Options, typeof(AccountCredited)))
             .AddSingleton(publisher);
         foreach (var projection in projections)
@@ -90,6 +111,8 @@ public sealed class Process : IAsyncDisposable
     public EventStore Store => services.GetRequiredService<EventStore>();
     public Documents Documents => services.GetRequiredService<Documents>();
     public IdempotencyKeys Keys => services.GetRequiredService<IdempotencyKeys>();
+    internal Serializer Serializer => services.GetRequiredService<Serializer>();
+    internal Appender Appender => services.GetRequiredService<Appender>();
     public Rebuild Rebuild => services.GetRequiredService<Rebuild>();
 
     public async Task<Process> Start()

@@ -39,7 +39,7 @@ public class ClosePeriodSpecs
         SubscriptionSpec.Given(Started())
             .When(Close(asOf: Noon, TheRequest))
             .Then(new PeriodClosed(
-                Number: 1, FirstOfJanuary, Noon, FirstOfFebruary, Invoice, UsageThrough: 17, TheRequest, At: Noon));
+                Number: 1, FirstOfJanuary, Noon, FirstOfFebruary, TheInvoice, UsageThrough: 17, TheRequest, At: Noon));
 
     [Fact]
     public void A_request_closes_first_what_ended_by_the_calendar() =>

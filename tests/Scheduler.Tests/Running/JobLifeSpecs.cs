@@ -44,7 +44,7 @@ public sealed class JobLifeSpecs(SchedulerWorld world) : IClassFixture<Scheduler
         // The model is there now, so it can be used.
         using var inferred = await tenant.Post(
             "/v1/jobs",
-            $$"""{"spec":{"kind":"infer","trained_by":"{{job.JobId}}","dataset":"fashion-mnist","samples":100,"batch_size":50}}""");
+            $$$"""{"spec":{"kind":"infer","trained_by":"{{{job.JobId}}}","dataset":"fashion-mnist","samples":100,"batch_size":50}}""");
         inferred.EnsureSuccessStatusCode();
         var inference = await worker.TakeOrder();
         inference.Spec.ShouldBe(new InferJob(job.JobId, "fashion-mnist", 100, 50));
