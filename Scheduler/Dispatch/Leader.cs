@@ -6,7 +6,7 @@ using Platform.EventStore;
 using Platform.Scheduler.Fleet;
 using Platform.Scheduler.Jobs;
 
-namespace Platform.Scheduler.Placement;
+namespace Platform.Scheduler.Dispatch;
 
 /// <summary>
 /// The right to place jobs, held by one instance at a time: an advisory lock of a connection elects it, and a term number
