@@ -31,11 +31,13 @@ public static class ServiceDefaults
             var resolvers = contexts.ToArray();
             var services = builder.Services;
 
-            builder.Logging.ClearProviders().AddJsonConsole(console =>
-            {
-                console.UseUtcTimestamp = true;
-                console.TimestampFormat = "yyyy-MM-dd'T'HH:mm:ss.fff'Z'";
-            });
+            builder.Logging.ClearProviders()
+                .AddJsonConsole(console =>
+                {
+                    console.UseUtcTimestamp = true;
+                    console.TimestampFormat = "yyyy-MM-dd'T'HH:mm:ss.fff'Z'";
+                })
+                .AddFilter("Microsoft.AspNetCore", LogLevel.Warning);   // RequestLog says it in one line instead of six
             services.Configure<KestrelServerOptions>(kestrel => kestrel.Limits.MaxRequestBodySize = BodyBytesMax);
 
             services.TryAddSingleton(TimeProvider.System);
@@ -58,6 +60,7 @@ public static class ServiceDefaults
     {
         public WebApplication UseServiceDefaults()
         {
+            app.UseMiddleware<RequestLog>();
             app.UseExceptionHandler();
             app.UseStatusCodePages();
             // Before authentication: it is no endpoint that could say it is open to anybody.
