@@ -50,6 +50,14 @@ if (args is ["migrate", ..])
     return;
 }
 
+// Makes one view again from the events, beside the running processes.
+if (args is ["rebuild", var projection])
+{
+    var folded = await app.Services.GetRequiredService<Rebuild>().Run(projection, CancellationToken.None);
+    Console.WriteLine($"{projection}: {folded} events folded");
+    return;
+}
+
 app.UseServiceDefaults();
 app.MapBilling();
 await app.RunAsync();

@@ -17,7 +17,8 @@ public class PureCoreSpecs
         "Platform.EventStore.EventStore", "Platform.EventStore.Documents", "Platform.EventStore.EventTransaction",
     ];
 
-    public static TheoryData<string> Areas => ["Billing.Rating", "Billing.Subscriptions.BillingPeriods", "Scheduler.Placement"];
+    public static TheoryData<string> Areas =>
+        ["Billing.Rating", "Billing.Subscriptions.BillingPeriods", "Scheduler.Placement", "Scheduler.Fleet.Judgement"];
 
     [Theory, MemberData(nameof(Areas))]
     public void The_pure_core_reaches_no_clock_no_database_and_no_network(string area)
@@ -27,7 +28,7 @@ public class PureCoreSpecs
 
         types.SelectMany(type => Reached(type).Select(reached => (type, reached)))
             .Where(use => outside.Any(name => IsOrIsUnder(use.reached.FullName ?? "", name)))
-            .Select(use => $"{use.type.FullName} reaches {use.reached.FullName}")
+            .Select(use => $"{use.type.FullName} reaches {use.reached.Namespace}.{use.reached.Name}")
             .Distinct()
             .ShouldBeEmpty();
     }

@@ -32,6 +32,9 @@ public class MainJobScenarios(PrivateServers servers)
         await TheBooksAgree(main, customer, invoice, [.. trained, .. classified]);
         Approve.Text(WithoutWhatDiffersByRun(invoice), "invoice.json");
         NothingListensBeyondLoopback();
+
+        await platform.Rebuild("invoices");
+        JsonNode.DeepEquals(await main.PortalInvoice(customer, invoice), invoice).ShouldBeTrue("A rebuilt invoice is the same invoice.");
     }
 
     [Fact]

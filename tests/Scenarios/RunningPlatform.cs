@@ -71,6 +71,10 @@ public sealed class RunningPlatform : IAsyncDisposable
         return worker;
     }
 
+    /// <summary>Makes a view of Billing again from its events, while the processes run.</summary>
+    public Task Rebuild(string projection) =>
+        StartProcess($"rebuild-{projection}", "Billing", Settings("Billing"), "rebuild", projection).UntilEndedWell(TimeSpan.FromSeconds(60));
+
     public async ValueTask DisposeAsync()
     {
         foreach (var process in Enumerable.Reverse(processes))
