@@ -5,10 +5,28 @@ using static Platform.EventStore.Database;
 
 namespace Platform.EventStore;
 
-/// <summary>One call of the SQL function <c>append</c>, for one lane and any number of writes.</summary>
+/// <summary>One call of the SQL function <c>append</c>, for any number of writes.</summary>
 internal static class AppendCommand
 {
-    public static NpgsqlBatchCommand For(string schema, short lane, IReadOnlyList<PreparedWrite> writes)
+    /// <summary>
+    /// Locks the lanes and appends, in the connection's transaction or as one by itself. Not to be cancelled: what others
+    /// wrote is in it.
+    /// </summary>
+    /// <param name="lanes">The lanes of the writes, ascending.</param>
+    public static async Task<AppendAnswer> Execute(
+        NpgsqlConnection connection, Database database, short[] lanes, IReadOnlyList<PreparedWrite> writes)
+    {
+        await using var command = For(database, lanes, writes);
+        command.Connection = connection;
+        await using var reader = await command.ExecuteReaderAsync(CancellationToken.None);
+        await reader.ReadAsync(CancellationToken.None);
+        var answer = AppendAnswer.Read(reader);
+        // The rest of the answer must be read too: a commit that fails says so only there.
+        while (await reader.NextResultAsync(CancellationToken.None)) { }
+        return answer;
+    }
+
+    private static NpgsqlCommand For(Database database, short[] lanes, IReadOnlyList<PreparedWrite> writes)
     {
         var appends = 0;
         var events = 0;
@@ -22,53 +40,34 @@ internal static class AppendCommand
         }
 
         var a = new AppendArrays(appends);
-        var e = new EventArrays(events);
+        var e = new EventArrays(events, database.Lanes);
         var m = new MessageArrays(messages);
         for (var i = 0; i < writes.Count; i++)
         {
             foreach (var append in writes[i].Appends)
             {
                 a.Add(i + 1, append);
-                foreach (var (at, @event) in append.Events.Index())
-                    e.Add(i + 1, writes[i], append.Stream, append.ExpectedVersion + at + 1, @event);
+                for (var at = 0; at < append.Events.Length; at++)
+                    e.Add(i + 1, database.LaneOf(writes[i].TenantId), writes[i], append.Stream, append.ExpectedVersion + at + 1, append.Events[at]);
             }
             foreach (var message in writes[i].Messages)
-                m.Add(i + 1, writes[i].Cause, message);
+                m.Add(i + 1, database.LaneOf(message.TenantId), writes[i].Cause, message);
         }
 
-        var command = new NpgsqlBatchCommand(
-            $"select * from {schema}.append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, "
-            + "$18, $19, $20, $21, $22, $23, $24, $25)");
-        command.Parameters.Add(Value(lane));
+        var command = new NpgsqlCommand(database.AppendSql);
+        command.Parameters.Add(Text(TenantsOf(writes)));
+        command.Parameters.Add(Value(database.LockSpace));
+        command.Parameters.Add(Value(lanes));
         a.AddTo(command.Parameters);
         e.AddTo(command.Parameters);
         m.AddTo(command.Parameters);
         return command;
     }
 
-    /// <param name="Failed">Zero-based places of the writes that met another version; one for each stale stream.</param>
-    /// <param name="Stale">Zero-based places of those streams among the streams of all the writes.</param>
-    public readonly record struct Answer(long Head, Instant RecordedAt, int[] Failed, int[] Stale)
-    {
-        public VersionConflictException Conflict(IReadOnlyList<PreparedWrite> writes, int failed)
-        {
-            var stale = writes.SelectMany(write => write.Appends).ElementAt(Stale[Array.IndexOf(Failed, failed)]);
-            return new(stale.Stream, stale.ExpectedVersion);
-        }
-
-        public static async Task<Answer> Read(NpgsqlDataReader reader)
-        {
-            await reader.ReadAsync();
-            return new(
-                reader.GetInt64(0),
-                NodaTime.Instant.FromDateTimeUtc(reader.GetDateTime(1)),
-                await Places(reader, 2),
-                await Places(reader, 3));
-        }
-
-        private static async Task<int[]> Places(NpgsqlDataReader reader, int column) =>
-            await reader.IsDBNullAsync(column) ? [] : [.. reader.GetFieldValue<int[]>(column).Select(place => place - 1)];
-    }
+    private static string TenantsOf(IReadOnlyList<PreparedWrite> writes) =>
+        writes.Count == 1
+            ? $"{{{writes[0].TenantId}}}"
+            : $"{{{string.Join(',', writes.Select(write => write.TenantId).Distinct())}}}";
 
     private static NpgsqlParameter<string?[]> Texts(string?[] values) =>
         new NpgsqlParameter<string?[]> { TypedValue = values, NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.Text };
@@ -101,9 +100,12 @@ internal static class AppendCommand
         }
     }
 
-    private sealed class EventArrays(int count)
+    private sealed class EventArrays(int count, int lanes)
     {
         private readonly int[] write = new int[count];
+        private readonly short[] lane = new short[count];
+        private readonly long[] place = new long[count];
+        private readonly long[] places = new long[lanes];
         private readonly Guid[] tenant = new Guid[count];
         private readonly string[] streamType = new string[count];
         private readonly Guid[] stream = new Guid[count];
@@ -116,9 +118,11 @@ internal static class AppendCommand
         private readonly string?[] actor = new string?[count];
         private int next;
 
-        public void Add(int ofWrite, PreparedWrite of, StreamId id, long number, PreparedEvent @event)
+        public void Add(int ofWrite, short ofLane, PreparedWrite of, StreamId id, long number, PreparedEvent @event)
         {
             write[next] = ofWrite;
+            lane[next] = ofLane;
+            place[next] = ++places[ofLane];
             tenant[next] = id.TenantId;
             streamType[next] = id.Type;
             stream[next] = id.Id;
@@ -134,6 +138,8 @@ internal static class AppendCommand
         public void AddTo(NpgsqlParameterCollection parameters)
         {
             parameters.Add(Value(write));
+            parameters.Add(Value(lane));
+            parameters.Add(Value(place));
             parameters.Add(Value(tenant));
             parameters.Add(Texts(streamType));
             parameters.Add(Value(stream));
@@ -150,6 +156,7 @@ internal static class AppendCommand
     private sealed class MessageArrays(int count)
     {
         private readonly int[] write = new int[count];
+        private readonly short[] lane = new short[count];
         private readonly Guid[] tenant = new Guid[count];
         private readonly Guid[] id = new Guid[count];
         private readonly string?[] queue = new string?[count];
@@ -159,9 +166,10 @@ internal static class AppendCommand
         private readonly Guid?[] causation = new Guid?[count];
         private int next;
 
-        public void Add(int ofWrite, Cause cause, PreparedMessage message)
+        public void Add(int ofWrite, short ofLane, Cause cause, PreparedMessage message)
         {
             write[next] = ofWrite;
+            lane[next] = ofLane;
             tenant[next] = message.TenantId;
             id[next] = message.Id;
             queue[next] = message.Queue;
@@ -174,6 +182,7 @@ internal static class AppendCommand
         public void AddTo(NpgsqlParameterCollection parameters)
         {
             parameters.Add(Value(write));
+            parameters.Add(Value(lane));
             parameters.Add(Value(tenant));
             parameters.Add(Value(id));
             parameters.Add(Texts(queue));

@@ -3,62 +3,61 @@ using static Platform.EventStore.Database;
 
 namespace Platform.EventStore;
 
-/// <summary>
-/// Group commit: one commit at a time per lane and process, holding whatever callers wait. There is no timer and no
-/// writer thread: the first caller commits at once, and the first of those who came meanwhile commits for them all.
-/// </summary>
-internal sealed class Appender
+/// <summary>Group commit: whatever callers of this process wait, in whatever lanes, shares one round trip and one commit.</summary>
+internal sealed class Appender(Database database, InlineProjections inline, Bell bell, TimeProvider time)
 {
-    private readonly Database database;
-    private readonly InlineProjections inline;
-    private readonly Bell bell;
-    private readonly TimeProvider time;
-    private readonly LaneQueue[] queues;
+    private readonly AppendQueue queue = new(database.Lanes);
 
-    public Appender(Database database, InlineProjections inline, Bell bell, TimeProvider time)
-    {
-        (this.database, this.inline, this.bell, this.time) = (database, inline, bell, time);
-        queues = [.. database.AllLanes.Select(_ => new LaneQueue())];
-    }
+    /// <inheritdoc cref="AppendQueue.TakeLane"/>
+    public Task TakeLane(short lane, CancellationToken cancellation) => queue.TakeLane(lane, cancellation);
 
-    /// <summary>The process's turn at a lane, so that at most one of its connections waits for the lane's lock.</summary>
-    public SemaphoreSlim TurnAt(short lane) => queues[lane].Turn;
+    public void ReleaseLane(short lane) => queue.ReleaseLane(lane);
 
     /// <param name="uncertain">The write may have been committed before, behind a lost answer.</param>
     public async Task<LanePosition> Append(PreparedWrite write, CancellationToken cancellation, bool uncertain = false)
     {
-        var lane = database.LaneOf(write.TenantId);
-        var queue = queues[lane];
-        var waiting = new WaitingWrite(write) { Uncertain = uncertain };
-        if (!queue.Enter(waiting) && !await queue.WaitToLead(waiting, cancellation))
+        var waiting = new WaitingWrite(write, database.LaneOf(write.TenantId)) { Uncertain = uncertain };
+        if ((queue.Enter(waiting) ?? await WaitToLead(waiting, cancellation)) is not { } batch)
             return await waiting.Outcome;
 
         // The token no longer counts from here: the commit also holds the writes of others.
-        IReadOnlyList<WaitingWrite> batch = [waiting];
-        await queue.Turn.WaitAsync(CancellationToken.None);
         try
         {
-            batch = queue.Gather(waiting);
-            await Commit(lane, batch);
+            await Commit(batch.Lanes, batch.Writes);
+        }
+        catch (PostgresException error) when (error.SqlState == PostgresErrorCodes.LockNotAvailable && batch.Lanes.Length > 1)
+        {
+            batch = queue.Split(batch, waiting);
+            await Commit(batch.Lanes, batch.Writes);
         }
         finally
         {
-            queue.Turn.Release();
             queue.Leave(batch);
         }
-        bell.Ring(lane);
+        foreach (var lane in batch.Lanes)
+            bell.Ring(lane);
         return await waiting.Outcome;
     }
 
-    /// <summary>Gives every write its outcome; never throws for a failure of the database.</summary>
-    private async Task Commit(short lane, IReadOnlyList<WaitingWrite> batch)
+    private async Task<Batch?> WaitToLead(WaitingWrite waiting, CancellationToken cancellation)
+    {
+        await using var withdrawal = cancellation.UnsafeRegister(_ => queue.Withdraw(waiting, cancellation), null);
+        return await waiting.Led;
+    }
+
+    /// <summary>Gives every write its outcome. Throws only when the lanes could not be had together in time.</summary>
+    private async Task Commit(short[] lanes, IReadOnlyList<WaitingWrite> writes)
     {
         for (var attempt = 0; ; attempt++)
         {
             try
             {
-                await TryCommit(lane, batch);
+                await TryCommit(lanes, writes);
                 return;
+            }
+            catch (PostgresException error) when (error.SqlState == PostgresErrorCodes.LockNotAvailable && lanes.Length > 1)
+            {
+                throw;
             }
             catch (Exception error) when (
                 attempt + 1 < Faults.AttemptsMax && (Faults.IsLostConnection(error) || Faults.IsTransient(error)))
@@ -67,28 +66,29 @@ internal sealed class Appender
                 // check under the lane's lock refuses the second one, and the write's id tells that it was ours.
                 if (Faults.IsLostConnection(error))
                 {
-                    foreach (var write in batch)
+                    foreach (var write in writes)
                         write.Uncertain = true;
                 }
                 database.DropIdleConnections(error);
                 await Task.Delay(Faults.Backoff(attempt), time, CancellationToken.None);
             }
-            catch (Exception) when (batch.Count > 1)
+            catch (Exception error) when (writes.Count > 1 && !Faults.IsTimeout(error) && !Faults.IsLostConnection(error))
             {
                 // Somebody's write is bad. Alone, each fails or succeeds by itself.
-                foreach (var write in batch)
-                    await Commit(lane, [write]);
+                foreach (var write in writes)
+                    await Commit([write.Lane], [write]);
                 return;
             }
             catch (Exception error)
             {
-                batch[0].Fail(error);
+                foreach (var write in writes)
+                    write.Fail(error);
                 return;
             }
         }
     }
 
-    private async Task TryCommit(short lane, IReadOnlyList<WaitingWrite> batch)
+    private async Task TryCommit(short[] lanes, IReadOnlyList<WaitingWrite> batch)
     {
         var started = time.GetTimestamp();
         var writes = new PreparedWrite[batch.Count];
@@ -100,54 +100,26 @@ internal sealed class Appender
         }
 
         await using var connection = await database.Application.OpenConnectionAsync();
-        // Without a projection to fold, lock, append and commit are one round trip: a batch is a transaction by itself.
+        // Without a projection to fold, lock, append and commit are one round trip: a statement is a transaction by itself.
         await using var transaction = folds ? await connection.BeginTransactionAsync() : null;
-        var answer = await Execute(connection, lane, writes);
-
-        var appended = answer.Failed.Length == 0 ? writes : [.. writes.Where((_, at) => !answer.Failed.Contains(at))];
+        var answer = await AppendCommand.Execute(connection, database, lanes, writes);
+        var positions = answer.Positions(database, writes);
         if (transaction is not null)
         {
-            await inline.Apply(appended, lane, answer.Head, answer.RecordedAt, connection, CancellationToken.None);
+            await inline.Apply(writes, positions, answer, connection, CancellationToken.None);
             await transaction.CommitAsync();
         }
 
-        var number = answer.Head;
         for (var i = 0; i < batch.Count; i++)
         {
-            if (answer.Failed.Contains(i))
-            {
-                if (batch[i].Uncertain && await FindOwn(connection, writes[i]) is { } own)
-                    batch[i].Succeed(own);
-                else
-                    batch[i].Fail(answer.Conflict(writes, i));
-                continue;
-            }
-            foreach (var append in writes[i].Appends)
-                number += append.Events.Length;
-            batch[i].Succeed(new(lane, number));
+            if (positions[i] is { } position)
+                batch[i].Succeed(position);
+            else if (batch[i].Uncertain && await FindOwn(connection, writes[i]) is { } own)
+                batch[i].Succeed(own);
+            else
+                batch[i].Fail(answer.Conflict(writes, i));
         }
-        Telemetry.Appended(time.GetElapsedTime(started), appended.Length, number - answer.Head);
-    }
-
-    private async Task<AppendCommand.Answer> Execute(NpgsqlConnection connection, short lane, PreparedWrite[] writes)
-    {
-        await using var batch = new NpgsqlBatch(connection)
-        {
-            BatchCommands =
-            {
-                new(TakeLane)
-                {
-                    Parameters = { Text(LaneQueue.TenantsOf(writes)), Value(database.LockSpace), Value((int)lane) },
-                },
-                AppendCommand.For(database.Schema, lane, writes),
-            },
-        };
-        await using var reader = await batch.ExecuteReaderAsync();
-        await reader.NextResultAsync();
-        var answer = await AppendCommand.Answer.Read(reader);
-        // The rest of the answer must be read: a commit that fails says so only there.
-        while (await reader.NextResultAsync()) { }
-        return answer;
+        Telemetry.Appended(time.GetElapsedTime(started), writes);
     }
 
     /// <summary>The position of the write's last event, when its events are in the log.</summary>

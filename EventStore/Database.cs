@@ -30,9 +30,11 @@ internal sealed partial class Database : IAsyncDisposable
         LockSpace = StableHash(options.Schema);
         Application = Source(options.ApplicationConnection);
         System = Source(options.SystemConnection);
+        AppendSql = $"select * from {Schema}.append({string.Join(", ", Enumerable.Range(1, 30).Select(place => $"${place}"))})";
     }
 
     public string Schema { get; }
+    public string AppendSql { get; }
     public short Lanes { get; }
 
     /// <summary>First half of the advisory keys, so that schemas do not wait for each other; the second is the lane.</summary>

@@ -1,5 +1,4 @@
 using Npgsql;
-using static Platform.EventStore.Database;
 
 namespace Platform.EventStore;
 
@@ -31,15 +30,7 @@ internal sealed class SubscriptionReader(Subscription subscription, Database dat
         foreach (var lane in context.Messages.GroupBy(message => Database.LaneOf(message.TenantId)).OrderBy(lane => lane.Key))
         {
             var write = new PreparedWrite(Guid.CreateVersion7(), tenantId: default, Cause.Unknown) { Appends = [], Messages = [.. lane] };
-            await using var batch = new NpgsqlBatch(connection)
-            {
-                BatchCommands =
-                {
-                    new("select pg_advisory_xact_lock($1, $2)") { Parameters = { Value(Database.LockSpace), Value((int)lane.Key) } },
-                    AppendCommand.For(Database.Schema, lane.Key, [write]),
-                },
-            };
-            await batch.ExecuteNonQueryAsync(cancellation);
+            await AppendCommand.Execute(connection, Database, [lane.Key], [write]);
             published.Value!.Add(lane.Key);
         }
     }

@@ -94,17 +94,14 @@ public sealed class EventTransaction
     {
         var lane = database.LaneOf(TenantId);
         PreparedWrite[] write = [new(writeId, TenantId, cause) { Appends = appends, Messages = outgoing }];
-        AppendCommand.Answer answer;
-        await using (var batch = new NpgsqlBatch(Connection) { BatchCommands = { AppendCommand.For(database.Schema, lane, write) } })
-        await using (var reader = await batch.ExecuteReaderAsync(cancellation))
-            answer = await AppendCommand.Answer.Read(reader);
-
+        var answer = await AppendCommand.Execute(Connection, database, [lane], write);
         if (answer.Failed.Length > 0)
             throw answer.Conflict(write, failed: 0);
 
+        var positions = answer.Positions(database, write);
         if (inline.Folds(write[0]))
-            await inline.Apply(write, lane, answer.Head, answer.RecordedAt, Connection, cancellation);
-        return new(lane, answer.Head + appends.Sum(append => append.Events.Length));
+            await inline.Apply(write, positions, answer, Connection, cancellation);
+        return positions[0]!.Value;
     }
 
     private void RequireOwn(StreamId stream)

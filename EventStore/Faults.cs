@@ -26,6 +26,9 @@ internal static class Faults
             SqlState: PostgresErrorCodes.SerializationFailure or PostgresErrorCodes.DeadlockDetected,
         };
 
+    /// <summary>A statement took longer than its time; trying again would take as long.</summary>
+    public static bool IsTimeout(Exception error) => Database(error) is { InnerException: TimeoutException };
+
     public static TimeSpan Backoff(int attempt, int millisecondsMax = 5_000) =>
         TimeSpan.FromMilliseconds(Math.Min(50 << Math.Min(attempt, 10), millisecondsMax));
 

@@ -27,13 +27,18 @@ internal sealed class InlineProjections(IEnumerable<Projection> projections, Dat
         return false;
     }
 
-    /// <param name="head">The lane's number before the first event of these writes.</param>
+    /// <param name="positions">Where each write's last event stands; null for a write that failed.</param>
     public async Task Apply(
-        IEnumerable<PreparedWrite> appended, short lane, long head, Instant recordedAt, NpgsqlConnection connection,
+        IReadOnlyList<PreparedWrite> writes, LanePosition?[] positions, AppendAnswer answer, NpgsqlConnection connection,
         CancellationToken cancellation)
     {
         var tables = new ProjectionTables(connection, table => $"{database.Schema}.\"{table}\"");
-        var events = Recorded(appended, lane, head, recordedAt);
+        var events = new List<RecordedEvent>();
+        for (var i = 0; i < writes.Count; i++)
+        {
+            if (positions[i] is { } last)
+                Record(writes[i], last, answer.TimeOf(last.Lane), events);
+        }
         foreach (var projection in inline)
         {
             var page = events.FindAll(recorded => projection.Folds(recorded.Data.GetType()));
@@ -42,13 +47,18 @@ internal sealed class InlineProjections(IEnumerable<Projection> projections, Dat
         }
     }
 
-    private static List<RecordedEvent> Recorded(IEnumerable<PreparedWrite> appended, short lane, long head, Instant recordedAt) =>
-    [
-        .. from write in appended
-           from append in write.Appends
-           from @event in append.Events.Index()
-           select new RecordedEvent(
-               append.Stream, append.ExpectedVersion + @event.Index + 1, new(lane, checked(++head)), @event.Item.TypeName, @event.Item.Data,
-               new(recordedAt, write.Cause.CorrelationId, write.Cause.CausationId, write.Cause.Actor)),
-    ];
+    private static void Record(PreparedWrite write, LanePosition last, Instant recordedAt, List<RecordedEvent> events)
+    {
+        var metadata = new EventMetadata(recordedAt, write.Cause.CorrelationId, write.Cause.CausationId, write.Cause.Actor);
+        var number = last.Number - write.Appends.Sum(append => append.Events.Length);
+        foreach (var append in write.Appends)
+        {
+            for (var at = 0; at < append.Events.Length; at++)
+            {
+                var @event = append.Events[at];
+                events.Add(new(
+                    append.Stream, append.ExpectedVersion + at + 1, new(last.Lane, ++number), @event.TypeName, @event.Data, metadata));
+            }
+        }
+    }
 }

@@ -16,17 +16,18 @@ public static class Telemetry
     private static readonly Histogram<long> AppendWrites =
         Meter.CreateHistogram<long>("eventstore.append.writes", "{write}", "Callers' writes in one commit.");
     private static readonly Counter<long> AppendEvents =
-        Meter.CreateCounter<long>("eventstore.append.events", "{event}", "Events committed.");
+        Meter.CreateCounter<long>("eventstore.append.events", "{event}", "Events sent to a commit that succeeded, conflicts included.");
     private static readonly Histogram<double> OutboxLag =
         Meter.CreateHistogram<double>("eventstore.outbox.lag", "s", "From a message's recording to the broker's confirm.");
     private static readonly Counter<long> ReaderFailures =
         Meter.CreateCounter<long>("eventstore.reader.failures", "{failure}", "Pages of background readers that failed.");
 
-    internal static void Appended(TimeSpan duration, int writes, long events)
+    internal static void Appended(TimeSpan duration, PreparedWrite[] writes)
     {
         AppendDuration.Record(duration.TotalSeconds);
-        AppendWrites.Record(writes);
-        AppendEvents.Add(events);
+        AppendWrites.Record(writes.Length);
+        if (AppendEvents.Enabled)
+            AppendEvents.Add(writes.Sum(write => write.Appends.Sum(append => append.Events.Length)));
     }
 
     internal static void Relayed(TimeSpan lag) => OutboxLag.Record(lag.TotalSeconds);

@@ -28,8 +28,7 @@ internal sealed class Transactions(
         var lane = database.LaneOf(tenantId);
         for (var attempt = 0; ; attempt++)
         {
-            var turn = appender.TurnAt(lane);
-            await turn.WaitAsync(cancellation);
+            await appender.TakeLane(lane, cancellation);
             var run = new RunOnce<T>();
             try
             {
@@ -52,7 +51,7 @@ internal sealed class Transactions(
             finally
             {
                 held.Value = null;
-                turn.Release();
+                appender.ReleaseLane(lane);
             }
             await Task.Delay(Faults.Backoff(attempt), time, cancellation);
         }

@@ -104,6 +104,9 @@ public sealed partial class Leader(
                 cancellation.ThrowIfCancellationRequested();
 
             await connection.WaitAsync(options.Value.Interval, cancellation);
+            // One cycle answers all signals that came during the last one: any command takes them off the connection.
+            await using var drain = new NpgsqlCommand("select 1", connection);
+            await drain.ExecuteNonQueryAsync(cancellation);
         }
     }
 

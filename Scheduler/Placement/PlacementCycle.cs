@@ -34,6 +34,7 @@ public sealed partial class PlacementCycle(
     {
         // 1 take queue heads
         var heads = await attempts.QueueHeads(options.Value.QueueHeads, cancellation);
+        PlacementMetrics.QueueHeads(heads.Count);
         if (heads.Count == 0)
             return false;
 
@@ -73,7 +74,7 @@ public sealed partial class PlacementCycle(
             AttemptId.New(), device.WorkerId, device.SessionId, device.Pool, device.DeviceIndex,
             now + Duration.FromTimeSpan(options.Value.StartTimeout), now);
 
-        var placed = await store.Transact(
+        var attemptNumber = await store.Transact(
             job.TenantId.Value,
             Cause,
             async (transaction, token) =>
@@ -82,7 +83,7 @@ public sealed partial class PlacementCycle(
                 var decided = await transaction.Decide<Job, JobEvent>(
                     Job.Stream(job.TenantId, job.JobId), state => PlaceJob.Decide(command, state), token);
                 if (!decided.State.IsCurrent(command.AttemptId))
-                    return false;
+                    return 0;
 
                 var share = new DeviceShare(device.DeviceIndex, job.GpuMilli);
                 transaction.Publish(new JobPlaced(
@@ -92,13 +93,15 @@ public sealed partial class PlacementCycle(
                     new ExecuteJob(
                         job.JobId, command.AttemptId, job.TenantId, device.WorkerId, device.SessionId,
                         decided.State.AttemptsMade, decided.State.Spec!, share, decided.State.Checkpoint, command.StartBefore));
-                return true;
+                return decided.State.AttemptsMade;
             },
             cancellation);
+        if (attemptNumber == 0)
+            return false;
 
-        if (placed)
-            JobPlaced(job.JobId, command.AttemptId, device.WorkerId, device.DeviceIndex);
-        return placed;
+        JobPlaced(job.JobId, command.AttemptId, device.WorkerId, device.DeviceIndex);
+        PlacementMetrics.Placed(device.Pool, attemptNumber, now - job.SubmittedAt);
+        return true;
     }
 
     [LoggerMessage(

@@ -1,1 +1,12 @@
-System.Console.WriteLine("usage: append");
+using Platform.Benchmarks;
+
+// One file per command; each prints a table whose ratios are to limits measured in the same run.
+switch (args)
+{
+    case ["append", .. var options]:
+        await AppendBenchmark.Run(options);
+        return 0;
+    default:
+        Console.Error.WriteLine("usage: dotnet run -c Release --project tests/Benchmarks -- append [--seconds 3] [--repeats 5]");
+        return 2;
+}

@@ -178,6 +178,31 @@ public sealed class AppendSpecs : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_long_transaction_of_another_process_holds_up_its_own_lane_alone()
+    {
+        var (slow, tenants) = (Guid.CreateVersion7(), Enumerable.Range(0, 40).Select(_ => Guid.CreateVersion7()).ToList());
+        var (holding, release) = (new TaskCompletionSource(), new TaskCompletionSource());
+        var transaction = world.Process().Store.Transact(slow, Cause.Unknown, async (_, _) =>
+        {
+            holding.SetResult();
+            await release.Task;
+            return 0;
+        }, Cancellation);
+        await holding.Task;
+
+        // Two commits at once are the most a process makes; these are enough for both to meet the held lane.
+        var delayed = process.Store.Append(WriteTo(Account(slow), 0, Opened()), Cancellation);
+        var appends = tenants.Select(tenant => process.Store.Append(WriteTo(Account(tenant), 0, Opened()), Cancellation)).ToList();
+        await Until(() => appends.Count(append => append.IsCompletedSuccessfully) >= 20);
+        delayed.IsCompleted.ShouldBeFalse();
+
+        release.SetResult();
+        await transaction;
+        var lane = (await delayed).Lane;
+        (await Task.WhenAll(appends)).Count(position => position.Lane != lane).ShouldBeGreaterThan(20);
+    }
+
+    [Fact]
     public async Task A_cancelled_caller_who_still_waits_writes_nothing()
     {
         var tenant = Guid.CreateVersion7();

@@ -15,7 +15,7 @@ public sealed class IdempotencySpecs : IAsyncLifetime
 
     public async ValueTask InitializeAsync()
     {
-        world = await World.Create(lease: TimeSpan.FromMilliseconds(300));
+        world = await World.Create();
         process = world.Process();
     }
 
@@ -51,14 +51,22 @@ public sealed class IdempotencySpecs : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_key_given_back_or_held_by_a_dead_process_is_claimed_again_with_its_request_id()
+    public async Task A_key_given_back_is_claimed_again_with_its_request_id()
     {
         var first = (await Claim("a")).ShouldBeOfType<IdempotencyClaim.Claimed>();
+        (await Claim("a")).ShouldBeOfType<IdempotencyClaim.InProgress>();
         await process.Keys.Abandon(Tenant, "a", Cancellation);
         (await Claim("a")).ShouldBe(first);
+    }
 
-        (await Claim("a")).ShouldBeOfType<IdempotencyClaim.InProgress>();
-        await Task.Delay(TimeSpan.FromMilliseconds(400), TimeProvider.System, Cancellation);
+    [Fact]
+    public async Task A_key_whose_holder_died_is_claimed_again_after_its_lease_with_its_request_id()
+    {
+        await using var shortLeases = await World.Create(lease: TimeSpan.FromMilliseconds(1));
+        process = shortLeases.Process();
+
+        var first = (await Claim("a")).ShouldBeOfType<IdempotencyClaim.Claimed>();
+        await Task.Delay(TimeSpan.FromMilliseconds(10), TimeProvider.System, Cancellation);
         (await Claim("a")).ShouldBe(first);
     }
 
