@@ -88,9 +88,10 @@ public sealed partial class Leader(
 
     private async Task Lead(CancellationToken cancellation)
     {
-        await using var connection = await database.Source.OpenConnectionAsync(cancellation);
-        if (await Leadership.TryTake(connection, cancellation) is not { } leadership)
-            return;
+        await using var connection = await database.OpenUnpooled(cancellation);
+        Leadership? leadership;
+        while ((leadership = await Leadership.TryTake(connection, cancellation)) is null)
+            await Task.Delay(options.Value.Interval, clock, cancellation);
 
         Leads(leadership.Term);
         await using var listen = new NpgsqlCommand($"listen {PlacementSignal.Channel}", connection);

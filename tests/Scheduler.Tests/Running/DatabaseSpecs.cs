@@ -1,6 +1,7 @@
 using Npgsql;
 using Platform.EventStore;
 using Platform.Scheduler.Dispatch;
+using Platform.Scheduler.Fleet;
 using Platform.Testing;
 
 namespace Platform.Scheduler.Tests.Running;
@@ -21,9 +22,8 @@ public sealed class MigratedDatabase : IAsyncLifetime
 
     public async Task<NpgsqlConnection> Open(string role)
     {
-        var connection = new NpgsqlConnection(Database.As(role));
-        await connection.OpenAsync(TestContext.Current.CancellationToken);
-        return connection;
+        await using var database = new SystemDatabase(Database.As(role));
+        return await database.OpenUnpooled(TestContext.Current.CancellationToken);
     }
 }
 
