@@ -96,8 +96,11 @@ public sealed class RunningPlatform : IAsyncDisposable
         ["ConnectionStrings__System"] = Connection($"{process}_SYSTEM"),
     };
 
-    private string Connection(string role) => new NpgsqlConnectionStringBuilder(
-        servers[$"PLATFORM_DATABASE_{role.ToUpperInvariant()}"]) { Database = name }.ConnectionString;
+    private string Connection(string role)
+    {
+        var connection = new NpgsqlConnectionStringBuilder(servers[$"PLATFORM_DATABASE_{role.ToUpperInvariant()}"]) { Database = name };
+        return connection.ConnectionString;
+    }
 
     private ProcessHost StartProcess(string process, string project, Dictionary<string, string> settings, params string[] arguments)
     {
