@@ -63,7 +63,10 @@ public sealed class TrainingSpecs : IDisposable
         var untouched = Tensor.From([1.0], 1).AsParameter();
         using var adam = new Adam([new("p", parameter), new("untouched", untouched)], rate)
         {
-            Beta1 = beta1, Beta2 = beta2, Epsilon = epsilon, WeightDecay = decay,
+            Beta1 = beta1,
+            Beta2 = beta2,
+            Epsilon = epsilon,
+            WeightDecay = decay,
         };
 
         var (m, v, p) = (new double[3], new double[3], start.ToArray());
