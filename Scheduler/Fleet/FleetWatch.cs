@@ -4,8 +4,8 @@ using NodaTime;
 using NodaTime.Extensions;
 using Platform.Contracts;
 using Platform.EventStore;
+using Platform.Scheduler.Dispatch;
 using Platform.Scheduler.Jobs;
-using Platform.Scheduler.Placement;
 
 namespace Platform.Scheduler.Fleet;
 

@@ -5,6 +5,7 @@ using NodaTime;
 using Platform.Contracts;
 using Platform.Contracts.Messages;
 using Platform.EventStore;
+using Platform.Scheduler.Dispatch;
 using Platform.Scheduler.Placement;
 using Platform.ServiceDefaults;
 

@@ -4,10 +4,10 @@ using NodaTime.Extensions;
 using Platform.Contracts;
 using Platform.Contracts.Messages;
 using Platform.EventStore;
-using Platform.Scheduler.Fleet;
 using Platform.Scheduler.Jobs;
+using Platform.Scheduler.Placement;
 
-namespace Platform.Scheduler.Placement;
+namespace Platform.Scheduler.Dispatch;
 
 /// <summary>Settings under <c>Placement</c>.</summary>
 public sealed class PlacementOptions
@@ -39,7 +39,7 @@ public sealed partial class PlacementCycle(
             return false;
 
         // 2 snapshot
-        var fleet = Snapshot(await attempts.Workers(cancellation), await attempts.All(cancellation));
+        var fleet = FleetSnapshot.Of(await attempts.Workers(cancellation), await attempts.All(cancellation));
 
         // 3 plan
         var plan = Cycle.Plan(fleet, heads);
@@ -55,15 +55,6 @@ public sealed partial class PlacementCycle(
         // 5 requeue: what was not placed was never taken from the queue. It waits for room, unless the plan saw only a part.
         return placed > 0 && heads.Count == options.Value.QueueHeads;
     }
-
-    /// <summary>The room on every worker that takes work.</summary>
-    public static FleetSnapshot Snapshot(IEnumerable<WorkerView> workers, IReadOnlyCollection<OpenAttempt> open) => new(
-    [
-        .. workers.Where(worker => worker.Status == WorkerStatus.Active).SelectMany(worker => worker.Devices.Select(device =>
-            new FleetDevice(
-                worker.WorkerId, worker.SessionId, worker.Pool, device.Index, device.Flavor,
-                OpenAttempt.FreeMilli(worker, device.Index, open)))),
-    ]);
 
     /// <summary>The event, the news of it and the order to the worker, in one transaction, if this instance still leads.</summary>
     private async Task<bool> Commit(Assignment assignment, Leadership leadership, CancellationToken cancellation)

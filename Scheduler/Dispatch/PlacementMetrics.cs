@@ -1,7 +1,7 @@
 using System.Diagnostics.Metrics;
 using NodaTime;
 
-namespace Platform.Scheduler.Placement;
+namespace Platform.Scheduler.Dispatch;
 
 /// <summary>How placement does, for whoever watches the platform.</summary>
 public static class PlacementMetrics
