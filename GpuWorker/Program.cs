@@ -10,14 +10,17 @@ using Platform.GpuWorker.Torch;
 WorkerSettings settings;
 WorkerIdentity identity;
 TorchThread torch;
+Spool spool;
 var builder = WebApplication.CreateSlimBuilder(args);
 try
 {
     settings = WorkerSettings.From(builder.Configuration);
     torch = new(settings.CpuThreads);
     identity = WorkerIdentity.Open(settings.DataDirectory);
+    spool = new(Path.Combine(settings.DataDirectory, "spool"), TimeProvider.System);
 }
-catch (Exception error) when (error is TorchUnavailableException or InvalidOperationException or IOException)
+catch (Exception error) when (error is TorchUnavailableException or InvalidOperationException or IOException
+    or InvalidDataException or UnauthorizedAccessException)
 {
     // A worker that cannot run jobs must not register for them.
     await Console.Error.WriteLineAsync($"The worker cannot start: {error.Message}");
@@ -35,7 +38,7 @@ builder.Services
     .AddSingleton(EnergyMeter.ForCpu(settings.CpuWatts))
     .AddSingleton(new ArtifactStore(settings.ArtifactsRoot))
     .AddSingleton(new Datasets(settings.DatasetsRoot))
-    .AddSingleton(new Spool(Path.Combine(settings.DataDirectory, "spool"), TimeProvider.System))
+    .AddSingleton(spool)
     .AddSingleton(new Lease(settings.LeaseTimeout, TimeProvider.System))
     .AddSingleton<AttemptServices>()
     .AddSingleton<AttemptTable>()

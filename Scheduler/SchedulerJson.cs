@@ -15,8 +15,8 @@ namespace Platform.Scheduler;
 [JsonSerializable(typeof(Page<JobView>))]
 [JsonSerializable(typeof(JobProgress))]
 [JsonSerializable(typeof(WorkerView))]
-[JsonSerializable(typeof(Page<ListWorkers.Answer>))]
-[JsonSerializable(typeof(SubmitJob.Body))]
+[JsonSerializable(typeof(Page<ListWorkers.FleetWorker>))]
+[JsonSerializable(typeof(SubmitJob.JobSubmission))]
 [JsonSerializable(typeof(ProblemDetails))]
 public sealed partial class SchedulerJson : JsonSerializerContext
 {

@@ -63,6 +63,8 @@ public static class ServiceDefaults
             app.UseMiddleware<RequestLog>();
             app.UseExceptionHandler();
             app.UseStatusCodePages();
+            // Before authentication: it is no endpoint that could say it is open to anybody.
+            app.UseSwaggerUI(swagger => swagger.SwaggerEndpoint("/openapi/v1.json", "v1"));
             app.UseRouting();
             app.UseAuthentication();
             app.UseAuthorization();
@@ -73,7 +75,6 @@ public static class ServiceDefaults
             app.MapHealthChecks("/health/ready", new HealthCheckOptions { Predicate = check => check.Tags.Contains("ready") })
                 .AllowAnonymous();
             app.MapOpenApi().AllowAnonymous();
-            app.UseSwaggerUI(swagger => swagger.SwaggerEndpoint("/openapi/v1.json", "v1"));
             return app;
         }
     }

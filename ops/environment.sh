@@ -6,7 +6,39 @@ local_dir=${PLATFORM_LOCAL:-$root/.local}
 [[ $local_dir == /* ]] || local_dir=$PWD/$local_dir
 secrets=$local_dir/secrets
 
+listens() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
+
+# Prints the first of eight free ports in a row, the same as last time where they are still free or ours.
+free_port_base() {
+    local file=$local_dir/port-base candidate port
+    if [[ -s $file ]]; then
+        candidate=$(cat "$file")
+        # One of two being up makes the ports ours, though the status then says that not all is well.
+        if [[ $(PLATFORM_PORT_BASE=$candidate PLATFORM_LOCAL=$local_dir "$root/ops/servers" status 2>/dev/null || true) == *' up '* ]]; then
+            echo "$candidate"
+            return
+        fi
+    fi
+    for candidate in $(cat "$file" 2>/dev/null) $(seq 5520 20 6500); do
+        for port in $(seq "$candidate" $((candidate + 7))); do
+            if listens "$port"; then
+                continue 2
+            fi
+        done
+        mkdir -p "$(dirname "$file")"
+        echo "$candidate" >"$file"
+        echo "$candidate"
+        return
+    done
+    echo "no eight free ports in a row between 5520 and 6500" >&2
+    return 1
+}
+
 # One base moves every port at once, so that a second checkout runs beside the first; single variables win over it.
+if [[ ${PLATFORM_PORT_BASE:-} == auto ]]; then
+    PLATFORM_PORT_BASE=$(free_port_base)
+    export PLATFORM_PORT_BASE
+fi
 if [[ -n ${PLATFORM_PORT_BASE:-} ]]; then
     base=$PLATFORM_PORT_BASE
     default_ports=("$base" $((base + 1)) $((base + 2)) $((base + 3)) $((base + 4)) $((base + 5)) $((base + 6)) $((base + 7)))
@@ -83,8 +115,6 @@ is_alive() {
     [[ -n $state && ${state:0:1} != Z ]]
 }
 
-listens() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
-
 # Ends a process that the caller has recognised as its own: asks first, insists after the given seconds.
 end_process() {
     local pid=$1 patience=${2:-30} waited=0
@@ -98,29 +128,4 @@ end_process() {
             return 0
         fi
     done
-}
-
-# Prints the first of eight free ports in a row, the same as last time where they are still free or ours.
-# Usage: free_port_base <file that remembers it>
-free_port_base() {
-    local file=$1 candidate port
-    if [[ -s $file ]]; then
-        candidate=$(cat "$file")
-        if PLATFORM_PORT_BASE=$candidate "$root/ops/servers" status 2>/dev/null | grep -q ' up '; then
-            echo "$candidate"
-            return
-        fi
-    fi
-    for candidate in $(cat "$file" 2>/dev/null) $(seq 5520 20 6500); do
-        for port in $(seq "$candidate" $((candidate + 7))); do
-            if listens "$port"; then
-                continue 2
-            fi
-        done
-        mkdir -p "$(dirname "$file")"
-        echo "$candidate" >"$file"
-        echo "$candidate"
-        return
-    done
-    fail "no eight free ports in a row between 5520 and 6500"
 }

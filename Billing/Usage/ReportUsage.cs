@@ -107,7 +107,7 @@ public static class ReportUsage
             { ValueKind: JsonValueKind.Array } => ([.. body.EnumerateArray()], false),
             { ValueKind: JsonValueKind.Object } when body.TryGetProperty("events", out var batch) =>
                 batch.ValueKind != JsonValueKind.Array ? throw new InvalidRequestException("events", "events is an array.")
-                : body.EnumerateObject().FirstOrDefault(member => member.Name != "events").Name is { } other
+                : body.EnumerateObject().Select(member => member.Name).FirstOrDefault(name => name != "events") is { } other
                     ? throw new InvalidRequestException(other, "There is no such field.")
                 : ([.. batch.EnumerateArray()], false),
             { ValueKind: JsonValueKind.Object } => (new List<JsonElement> { body }, true),

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using NodaTime;
 using NodaTime.Extensions;
 using Platform.Contracts.Messages;
@@ -31,6 +32,7 @@ public sealed partial class Attempt
     private readonly TaskCompletionSource ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TimeSpan turnLength;
     private JobRun? run;
+    private Activity? activity;
     private bool started;
     private long reportedAt;
     private long checkpointAt;
@@ -61,11 +63,12 @@ public sealed partial class Attempt
     public Task Ended => ended.Task;
 
     /// <summary>Reads files on a pool thread, then steps on the torch thread. Returns at once.</summary>
-    public void Start()
+    public void Start() => Guarded(() =>
     {
+        activity = Telemetry.StartAttempt(job);
         Say(new JobStarted(job.JobId, job.AttemptId, job.TenantId, WorkerId, Now));
         _ = Task.Run(Prepare);
-    }
+    });
 
     /// <summary>Ends the attempt at its next step: a checkpoint, then <c>JobStopped</c>.</summary>
     public void Cancel() => stop = StopReason.Cancelled;
@@ -188,7 +191,7 @@ public sealed partial class Attempt
     private void End(string how)
     {
         run?.Dispose();
-        Telemetry.AttemptEnded(how);
+        Telemetry.AttemptEnded(activity, how);
         AttemptEnded(job.AttemptId.Value, how);
         ended.TrySetResult();
     }

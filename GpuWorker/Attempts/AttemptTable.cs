@@ -19,7 +19,14 @@ public sealed partial class AttemptTable(
     private readonly Lock gate = new();
     private bool closed;
 
+    /// <summary>
+    /// What heartbeats name: the attempts whose end the broker does not have yet. One that has ended but waits in the spool
+    /// is still in it, so that nobody takes it for lost.
+    /// </summary>
     public IReadOnlyList<AttemptId> Running => [.. running.Keys];
+
+    /// <summary>The attempts that have not ended.</summary>
+    public IReadOnlyList<AttemptId> Working => [.. running.Where(entry => !entry.Value.Ended.IsCompleted).Select(entry => entry.Key)];
 
     /// <summary>Starts the attempt, or says in the log why not.</summary>
     public void Accept(ExecuteJob job)
@@ -36,7 +43,7 @@ public sealed partial class AttemptTable(
             Accepted(job.AttemptId.Value, job.JobId.Value, job.AttemptNumber);
             var attempt = new Attempt(job, services, logger);
             running[job.AttemptId] = attempt;
-            attempt.Ended.ContinueWith(ended => OnEnded(job.AttemptId, ended), TaskScheduler.Default);
+            _ = Follow(job.AttemptId, attempt);
             attempt.Start();
         }
     }
@@ -64,7 +71,7 @@ public sealed partial class AttemptTable(
     /// <returns>How many attempts were asked to stop.</returns>
     public int HandBackAll()
     {
-        var attempts = running.Values;
+        var attempts = running.Values.Where(attempt => !attempt.Ended.IsCompleted).ToList();
         foreach (var attempt in attempts)
             attempt.HandBack();
         return attempts.Count;
@@ -96,15 +103,23 @@ public sealed partial class AttemptTable(
         return null;
     }
 
-    private void OnEnded(AttemptId attempt, Task ended)
+    private async Task Follow(AttemptId id, Attempt attempt)
     {
-        running.TryRemove(attempt, out _);
-        if (ended.Exception?.InnerException is not { } error)
-            return;
-
-        SpoolBroken(error);
-        Environment.ExitCode = 1;
-        lifetime.StopApplication();
+        try
+        {
+            await attempt.Ended;
+            await services.Spool.Sent(CancellationToken.None);
+        }
+        catch (Exception error)
+        {
+            SpoolBroken(error);
+            Environment.ExitCode = 1;
+            lifetime.StopApplication();
+        }
+        finally
+        {
+            running.TryRemove(id, out _);
+        }
     }
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Attempt {Attempt} of job {Job} (number {Number}) accepted.")]

@@ -2,7 +2,7 @@ namespace Platform.GpuWorker.Bus;
 
 /// <summary>
 /// The time for which the Scheduler still counts on this worker. It runs from the sending of the last heartbeat that was
-/// confirmed, so the worker always gives up before the Scheduler does.
+/// confirmed (or of the registration that begins it), so the worker always gives up before the Scheduler does.
 /// </summary>
 public sealed class Lease(TimeSpan timeout, TimeProvider time)
 {

@@ -40,12 +40,30 @@ public sealed partial class Membership(
         while (!stopping.IsCancellationRequested)
         {
             var sentAt = time.GetTimestamp();
+            if (!registered)
+                BeginLease(sentAt);
             if (registered ? await Heartbeat(stopping) : await Register(stopping))
                 lease.Confirm(sentAt);
             else
                 registered = false;
             await Task.Delay(settings.HeartbeatInterval, time, stopping);
         }
+    }
+
+    // A job placed on this session proves that the registration arrived, and it can come before the confirmation does. So
+    // the lease begins with the sending; whatever ran under an earlier lease is given up first.
+    private void BeginLease(long sentAt)
+    {
+        if (lease.IsHeld)
+            return;
+        HandBack();
+        lease.Confirm(sentAt);
+    }
+
+    private void HandBack()
+    {
+        if (attempts.HandBackAll() is > 0 and var stopped)
+            LeaseLost(settings.LeaseTimeout, stopped);
     }
 
     private async Task<bool> Register(CancellationToken stopping)
@@ -69,8 +87,8 @@ public sealed partial class Membership(
     {
         while (!stopping.IsCancellationRequested)
         {
-            if (!lease.IsHeld && attempts.HandBackAll() is > 0 and var stopped)
-                LeaseLost(settings.LeaseTimeout, stopped);
+            if (!lease.IsHeld)
+                HandBack();
             await Task.Delay(leaseCheckInterval, time, stopping);
         }
     }
@@ -139,7 +157,7 @@ public sealed partial class GracefulStop(
         }
         catch (Exception error) when (error is TimeoutException or OperationCanceledException)
         {
-            Unfinished(attempts.Running.Count, spool.Count);
+            Unfinished(attempts.Working.Count, spool.Count);
         }
     }
 

@@ -32,6 +32,7 @@ public sealed class Spool
     private long last;
 
     /// <summary>Takes over what an earlier process left.</summary>
+    /// <exception cref="InvalidDataException">The folder holds a file that no spool has written.</exception>
     public Spool(string folder, TimeProvider time)
     {
         this.folder = folder;
@@ -152,11 +153,13 @@ public sealed class Spool
 
     private static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    private static Type TypeOf(SpoolEntry entry) => types[Path.GetFileNameWithoutExtension(entry.Path).Split('-')[1]];
+    private static Type TypeOf(SpoolEntry entry) =>
+        types.GetValueOrDefault(Path.GetFileNameWithoutExtension(entry.Path).Split('-')[1])
+            ?? throw new JsonException("The file holds a message of a type that this version does not know.");
 
-    private static SpoolEntry Parse(string path)
-    {
-        var parts = Path.GetFileNameWithoutExtension(path).Split('-');
-        return new(long.Parse(parts[0], CultureInfo.InvariantCulture), Guid.ParseExact(parts[2], "n"), path);
-    }
+    private static SpoolEntry Parse(string path) =>
+        Path.GetFileNameWithoutExtension(path).Split('-') is [var number, _, var id]
+            && long.TryParse(number, CultureInfo.InvariantCulture, out var sequence) && Guid.TryParseExact(id, "n", out var messageId)
+                ? new(sequence, messageId, path)
+                : throw new InvalidDataException($"{path} is no file of a spool; move it away.");
 }

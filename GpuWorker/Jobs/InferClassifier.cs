@@ -95,7 +95,7 @@ public sealed class InferClassifier(JobContext context, InferJob spec) : JobRun(
         return new(ArtifactStore.UriOf(job.TenantId, job.JobId, PredictionsName), new Dictionary<string, decimal>
         {
             ["samples"] = spec.Samples,
-            ["accuracy"] = (decimal)correct / spec.Samples,
+            ["accuracy"] = Math.Round((decimal)correct / spec.Samples, 6),
         });
     }
 

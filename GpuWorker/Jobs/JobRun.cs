@@ -71,13 +71,13 @@ public abstract class JobRun(JobContext context) : IDisposable
         return new(ArtifactStore.UriOf(job.TenantId, job.JobId, CheckpointName), StepsDone);
     }
 
-    /// <summary>Removes this attempt's checkpoint and the one it started from: the job is finished.</summary>
+    /// <summary>Removes the checkpoints of all attempts: the job is finished.</summary>
     public void DeleteCheckpoints()
     {
         var job = Context.Job;
-        File.Delete(Context.Artifacts.PathToWrite(job.TenantId, job.JobId, CheckpointName));
-        if (job.Checkpoint is { } checkpoint)
-            File.Delete(Context.Artifacts.PathOf(job.TenantId, checkpoint.Uri));
+        var folder = Path.GetDirectoryName(Context.Artifacts.PathToWrite(job.TenantId, job.JobId, CheckpointName))!;
+        foreach (var checkpoint in Directory.GetFiles(folder, "checkpoint-*.safetensors"))
+            File.Delete(checkpoint);
     }
 
     public abstract void Dispose();

@@ -116,7 +116,7 @@ public sealed class TrainClassifier(JobContext context, TrainJob spec) : JobRun(
         TensorFile.Of(metadata, model.Parameters).Write(Context.Artifacts.PathToWrite(job.TenantId, job.JobId, ModelName));
         return new(ArtifactStore.UriOf(job.TenantId, job.JobId, ModelName), new Dictionary<string, decimal>
         {
-            ["test_accuracy"] = (decimal)correct / testData.Count,
+            ["test_accuracy"] = Math.Round((decimal)correct / testData.Count, 6),
             ["train_loss"] = Math.Round((decimal)trainLoss, 6),
         });
     }

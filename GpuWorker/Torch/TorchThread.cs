@@ -13,7 +13,7 @@ public sealed class TorchThread : IDisposable
     private readonly BlockingCollection<Action> work = [];
     private readonly Thread thread;
 
-    /// <param name="cpuThreads">Threads inside one operator.</param>
+    /// <param name="cpuThreads">Threads inside one operator; a setting of the process, the last one counts.</param>
     /// <exception cref="TorchUnavailableException">The bridge cannot be loaded.</exception>
     public TorchThread(int cpuThreads)
     {
@@ -27,6 +27,13 @@ public sealed class TorchThread : IDisposable
             Native.Check(Native.SetDeterministic(on: 1));
             return true;
         }).GetAwaiter().GetResult();
+    }
+
+    /// <summary>Threads inside one operator, as libtorch says on the calling thread.</summary>
+    public static int CpuThreads()
+    {
+        Native.Check(Native.GetNumThreads(out var threads));
+        return threads;
     }
 
     /// <summary>Queues work that handles its own errors; false when the thread is closing.</summary>

@@ -48,7 +48,7 @@ PT_API int64_t pt_live_handles(void);
 /* Once per process, before anything else. Makes errors cheap: without it libtorch symbolizes a C++ backtrace for each. */
 PT_API pt_status pt_initialize(void);
 
-/* Threads inside one operator, in OpenMP and in the BLAS, for the calling thread and those that it starts. */
+/* Threads inside one operator, in OpenMP and in the BLAS. A setting of the process: the last call counts. */
 PT_API pt_status pt_set_num_threads(int32_t threads);
 PT_API pt_status pt_get_num_threads(int32_t* threads);
 PT_API pt_status pt_manual_seed(int64_t seed);

@@ -12,6 +12,26 @@ public sealed class SystemDatabase(string connection) : IAsyncDisposable
 {
     public NpgsqlDataSource Source { get; } = NpgsqlDataSource.Create(connection);
 
+    /// <summary>
+    /// A connection for session locks. A pooled one would keep its locks after it was closed, until somebody happens to use
+    /// it again.
+    /// </summary>
+    public async Task<NpgsqlConnection> OpenUnpooled(CancellationToken cancellation)
+    {
+        var unpooled = new NpgsqlConnection(
+            new NpgsqlConnectionStringBuilder(connection) { Pooling = false, KeepAlive = 10 }.ConnectionString);
+        try
+        {
+            await unpooled.OpenAsync(cancellation);
+            return unpooled;
+        }
+        catch
+        {
+            await unpooled.DisposeAsync();
+            throw;
+        }
+    }
+
     public ValueTask DisposeAsync() => Source.DisposeAsync();
 }
 

@@ -4,8 +4,8 @@ using NodaTime;
 using NodaTime.Extensions;
 using Platform.Contracts;
 using Platform.EventStore;
+using Platform.Scheduler.Dispatch;
 using Platform.Scheduler.Jobs;
-using Platform.Scheduler.Placement;
 
 namespace Platform.Scheduler.Fleet;
 
@@ -15,10 +15,15 @@ namespace Platform.Scheduler.Fleet;
 /// </summary>
 public sealed partial class FleetWatch(
     EventStore.EventStore store, OpenAttempts attempts, FleetTables tables, IBusControl bus, TimeProvider clock,
-    IOptions<FleetOptions> options, ILogger<FleetWatch> logger)
+    IOptions<FleetOptions> options, IOptions<PlacementOptions> placement, ILogger<FleetWatch> logger)
 {
     private static readonly Cause Cause = new(CorrelationId: null, CausationId: null, Actor: "scheduler/fleet_watch");
     private static readonly Duration Retention = Duration.FromDays(7);
+
+    // Looks that are further apart than half a lease do not prove that anybody was silent, so they must be closer than that.
+    private readonly Duration lease = placement.Value.Interval * 4 <= options.Value.LeaseTimeout
+        ? Duration.FromTimeSpan(options.Value.LeaseTimeout)
+        : throw new InvalidOperationException("Placement:Interval must be at most a quarter of Fleet:LeaseTimeout.");
 
     private Instant? lookedAt;
     private Instant listeningSince;
@@ -30,7 +35,6 @@ public sealed partial class FleetWatch(
     public async Task Look(CancellationToken cancellation)
     {
         var now = clock.GetCurrentInstant();
-        var lease = Duration.FromTimeSpan(options.Value.LeaseTimeout);
         var deaf = bus.CheckHealth().Status != BusHealthStatus.Healthy;
         if (deaf || lookedAt is not { } last || now - last > lease / 2)
             listeningSince = now;
@@ -72,6 +76,7 @@ public sealed partial class FleetWatch(
         foreach (var (attempt, reason) in verdicts.AttemptsLost)
         {
             AttemptLost(attempt.AttemptId, attempt.JobId, reason);
+            PlacementMetrics.Lost();
             await store.Decide<Job, JobEvent>(
                 Job.Stream(attempt.TenantId, attempt.JobId),
                 job => EndAttempt.Decide(new(attempt.AttemptId, AttemptOutcome.Lost, Checkpoint: null, reason, now), job),

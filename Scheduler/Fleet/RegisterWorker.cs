@@ -12,17 +12,16 @@ namespace Platform.Scheduler.Fleet;
 /// </summary>
 public static class RegisterWorker
 {
-    public static Decision<WorkerEvent> Decide(WorkerRegistered message, Worker worker) => worker switch
-    {
-        { Status: not WorkerStatus.Missing } when worker.SessionId == message.SessionId => [],
-        // A late copy of an earlier session's registration must not bring that session back.
-        { Status: not WorkerStatus.Missing } when message.At < worker.RegisteredAt => [],
-        _ =>
-        [
-            new WorkerEvent.Registered(
-                message.WorkerId, message.SessionId, message.Name, message.Pool, message.Devices, message.PublicKey, message.At),
-        ],
-    };
+    /// <summary>A worker registers its session again when it finds the bus again; a late copy must not revive an earlier one.</summary>
+    public static Decision<WorkerEvent> Decide(WorkerRegistered message, Worker worker) =>
+        worker.Sessions.Contains(message.SessionId)
+            ? []
+            :
+            [
+                new WorkerEvent.Registered(
+                    message.WorkerId, message.SessionId, message.Name, message.Pool, message.Devices, message.PublicKey,
+                    message.At),
+            ];
 }
 
 public sealed class WorkerRegisteredConsumer(EventStore.EventStore store, FleetTables tables, TimeProvider clock)

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Diagnostics;
 using System.Text.Json.Serialization;
 using NodaTime;
@@ -44,18 +45,21 @@ public enum WorkerStatus
 }
 
 /// <summary>A worker machine. The fleet belongs to the operator, so its streams are the operator tenant's.</summary>
-public sealed record Worker(WorkerStatus Status, WorkerSessionId SessionId, Instant RegisteredAt) : IEvolve<Worker, WorkerEvent>
+/// <param name="Sessions">All sessions so far. A clock could be set back, so times do not tell an earlier one.</param>
+public sealed record Worker(WorkerStatus Status, WorkerSessionId SessionId, ImmutableHashSet<WorkerSessionId> Sessions)
+    : IEvolve<Worker, WorkerEvent>
 {
     /// <summary>Names the streams; permanent.</summary>
     public const string StreamType = "worker";
 
-    public static Worker Initial => new(WorkerStatus.Missing, SessionId: default, RegisteredAt: default);
+    public static Worker Initial => new(WorkerStatus.Missing, SessionId: default, Sessions: []);
 
     public static StreamId Stream(WorkerId worker) => new(TenantId.Operator.Value, StreamType, worker.Value);
 
     public static Worker Evolve(Worker worker, WorkerEvent @event) => @event switch
     {
-        WorkerEvent.Registered registered => new(WorkerStatus.Active, registered.SessionId, registered.At),
+        WorkerEvent.Registered registered =>
+            new(WorkerStatus.Active, registered.SessionId, worker.Sessions.Add(registered.SessionId)),
         WorkerEvent.Lost => worker with { Status = WorkerStatus.Lost },
         WorkerEvent.Returned => worker with { Status = WorkerStatus.Active },
         WorkerEvent.Drained => worker with { Status = WorkerStatus.Drained },

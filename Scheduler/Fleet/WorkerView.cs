@@ -5,6 +5,7 @@ using NodaTime;
 using Platform.Contracts;
 using Platform.Contracts.Messages;
 using Platform.EventStore;
+using Platform.Scheduler.Dispatch;
 using Platform.Scheduler.Placement;
 using Platform.ServiceDefaults;
 
@@ -56,17 +57,17 @@ public sealed class WorkerViews : DocumentProjection<WorkerView, WorkerEvent>
 public static class ListWorkers
 {
     /// <param name="LastHeardAt">The last heartbeat of the current session.</param>
-    public sealed record Answer(
+    public sealed record FleetWorker(
         WorkerId WorkerId, WorkerSessionId SessionId, string Name, string Pool, WorkerStatus Status, Instant RegisteredAt,
-        Instant? LastHeardAt, IReadOnlyList<DeviceAnswer> Devices);
+        Instant? LastHeardAt, IReadOnlyList<FleetDeviceRoom> Devices);
 
     /// <param name="FreeMilli">Thousandths that no attempt holds.</param>
-    public sealed record DeviceAnswer(int Index, string Flavor, long MemoryBytes, int FreeMilli);
+    public sealed record FleetDeviceRoom(int Index, string Flavor, long MemoryBytes, int FreeMilli);
 
     public static void Map(IEndpointRouteBuilder app) =>
         app.MapGet("/v1/workers", Handle).ForOperators().WithTags("Fleet").WithName(nameof(ListWorkers));
 
-    private static async Task<Ok<Page<Answer>>> Handle(
+    private static async Task<Ok<Page<FleetWorker>>> Handle(
         [AsParameters] PageQuery page, Documents documents, FleetTables tables, OpenAttempts attempts,
         CancellationToken cancellation)
     {
@@ -77,16 +78,16 @@ public static class ListWorkers
         var heartbeats = await tables.Heartbeats(cancellation);
 
         return TypedResults.Ok(page.Of(
-            [.. workers.Select(row => AnswerOf(row.View, open, heartbeats))], answer => answer.WorkerId.Value));
+            [.. workers.Select(row => Describe(row.View, open, heartbeats))], worker => worker.WorkerId.Value));
     }
 
-    private static Answer AnswerOf(
+    private static FleetWorker Describe(
         WorkerView worker, IReadOnlyList<OpenAttempt> open,
         IReadOnlyDictionary<(WorkerId, WorkerSessionId), Instant> heartbeats) => new(
         worker.WorkerId, worker.SessionId, worker.Name, worker.Pool, worker.Status, worker.RegisteredAt,
         heartbeats.TryGetValue((worker.WorkerId, worker.SessionId), out var heard) ? heard : null,
         [
-            .. worker.Devices.Select(device => new DeviceAnswer(
+            .. worker.Devices.Select(device => new FleetDeviceRoom(
                 device.Index, device.Flavor, device.MemoryBytes, OpenAttempt.FreeMilli(worker, device.Index, open))),
         ]);
 }

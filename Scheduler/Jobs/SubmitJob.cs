@@ -19,7 +19,7 @@ public static partial class SubmitJob
     /// <param name="GpuMilli">Thousandths of one device, 1 to 1000.</param>
     /// <param name="Pool">on-demand, reserved or spot.</param>
     /// <param name="Flavor">The device's model, for example <c>cpu</c>; null takes any.</param>
-    public sealed record Body(JobSpec Spec, int GpuMilli = 1000, string Pool = "on-demand", string? Flavor = null);
+    public sealed record JobSubmission(JobSpec Spec, int GpuMilli = 1000, string Pool = "on-demand", string? Flavor = null);
 
     public sealed record Command(JobId JobId, TenantId TenantId, JobSpec Spec, JobShape Shape, int AttemptsMax, Instant At);
 
@@ -33,7 +33,7 @@ public static partial class SubmitJob
         ? [new JobEvent.Submitted(command.JobId, command.TenantId, command.Spec, command.Shape, command.AttemptsMax, command.At)]
         : [];
 
-    public static Refusal? Admit(Body body, Facts facts) => body switch
+    public static Refusal? Admit(JobSubmission body, Facts facts) => body switch
     {
         _ when !facts.TenantActive =>
             Refusal.Because("tenant.unknown", "The tenant is not active on this platform.", "tenant"),
@@ -50,7 +50,7 @@ public static partial class SubmitJob
     };
 
     /// <summary>Checks what can be said from the request alone, and names every field that is wrong.</summary>
-    public static FieldErrors Validate(Body body)
+    public static FieldErrors Validate(JobSubmission body)
     {
         var errors = new FieldErrors()
             .Require(body.GpuMilli is >= 1 and <= 1000, "gpu_milli", "Between 1 and 1000 thousandths of a device.")
@@ -103,7 +103,7 @@ public static partial class SubmitJob
             .ProducesProblem(StatusCodes.Status400BadRequest).ProducesProblem(StatusCodes.Status422UnprocessableEntity);
 
     private static async Task<Results<Created<JobView>, ProblemHttpResult>> Handle(
-        Caller caller, RequestId request, Body body, EventStore.EventStore store, Documents documents, TenantDirectory tenants,
+        Caller caller, RequestId request, JobSubmission body, EventStore.EventStore store, Documents documents, TenantDirectory tenants,
         IOptions<JobOptions> options, TimeProvider clock, CancellationToken cancellation)
     {
         Validate(body).ThrowIfAny();

@@ -1,5 +1,6 @@
 using NodaTime;
 using Platform.Contracts;
+using Platform.Scheduler.Fleet;
 
 namespace Platform.Scheduler.Placement;
 
@@ -14,7 +15,17 @@ public sealed record WaitingJob(
 public sealed record FleetDevice(
     WorkerId WorkerId, WorkerSessionId SessionId, string Pool, int DeviceIndex, string Flavor, int FreeMilli);
 
-public sealed record FleetSnapshot(IReadOnlyList<FleetDevice> Devices);
+/// <summary>The room on every worker that takes work.</summary>
+public sealed record FleetSnapshot(IReadOnlyList<FleetDevice> Devices)
+{
+    public static FleetSnapshot Of(IEnumerable<WorkerView> workers, IReadOnlyCollection<OpenAttempt> open) => new(
+    [
+        .. workers.Where(worker => worker.Status == WorkerStatus.Active).SelectMany(worker => worker.Devices.Select(device =>
+            new FleetDevice(
+                worker.WorkerId, worker.SessionId, worker.Pool, device.Index, device.Flavor,
+                OpenAttempt.FreeMilli(worker, device.Index, open)))),
+    ]);
+}
 
 public sealed record Assignment(WaitingJob Job, FleetDevice Device);
 

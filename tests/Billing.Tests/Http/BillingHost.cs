@@ -75,7 +75,7 @@ public class BillingHost : IAsyncLifetime
 
     public Caller Operator => new(factory.CreateClient(), OperatorKey);
 
-    public Caller With(string key) => new(factory.CreateClient(), key);
+    public Caller With(string key, string? id = null) => new(factory.CreateClient(), key) { Id = id ?? "" };
 
     /// <summary>A new tenant with one key per scope.</summary>
     public async Task<TestTenant> NewTenant(string timeZone = "Etc/UTC", string currency = "EUR", int anchorDay = 1)
@@ -140,6 +140,24 @@ public class BillingHost : IAsyncLifetime
         await using var connection = new NpgsqlConnection(database.Owner);
         await connection.OpenAsync(Cancellation);
         await using var command = connection.Command($"select count(*) from billing.{table} where tenant_id = $1", Sql.P(tenant.Value));
+        return (long)(await command.ExecuteScalarAsync(Cancellation))!;
+    }
+
+    /// <summary>Changes rows as the owner, whom no rule of the application binds.</summary>
+    public async Task Execute(string sql)
+    {
+        await using var connection = new NpgsqlConnection(database.Owner);
+        await connection.OpenAsync(Cancellation);
+        await using var command = connection.Command(sql);
+        await command.ExecuteNonQueryAsync(Cancellation);
+    }
+
+    /// <summary>Counts what the application's role sees while it names no tenant.</summary>
+    public async Task<long> CountAsApplication(string table)
+    {
+        await using var connection = new NpgsqlConnection(database.As(BillingDatabase.ApplicationRole));
+        await connection.OpenAsync(Cancellation);
+        await using var command = connection.Command($"select count(*) from billing.{table}");
         return (long)(await command.ExecuteScalarAsync(Cancellation))!;
     }
 
@@ -208,6 +226,9 @@ public sealed class Caller(HttpClient http, string? key)
     private TenantId? actsFor;
 
     public string Key => key ?? "";
+
+    /// <summary>The key's id, where the test asked for it.</summary>
+    public string Id { get; init; } = "";
 
     public Caller For(TenantId tenant) => new(http, key) { actsFor = tenant };
 

@@ -6,7 +6,7 @@ using Platform.Contracts.Messages;
 namespace Platform.Billing.Tests.Http;
 
 /// <summary>A worker that registered, was placed an attempt on and signs batches of its use.</summary>
-internal sealed class WorkerUsage : IDisposable
+public sealed class WorkerUsage : IDisposable
 {
     private readonly ECDsa key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
     private readonly Instant start;

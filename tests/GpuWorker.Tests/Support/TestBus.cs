@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Text;
 using MassTransit;
 using Platform.Contracts;
 using Platform.Contracts.Messages;
@@ -7,12 +8,12 @@ using Platform.GpuWorker.Bus;
 namespace Platform.GpuWorker.Tests.Support;
 
 /// <summary>A message as it arrived.</summary>
-internal sealed record Arrived(object Message, Guid MessageId);
+internal sealed record Arrived(object Message, Guid MessageId, string Body);
 
 /// <summary>Plays Scheduler and Billing on a real broker: keeps what workers publish, in order, and sends them attempts.</summary>
 internal sealed class TestBus : IAsyncDisposable
 {
-    private static readonly TimeSpan patience = TimeSpan.FromSeconds(40);
+    private static readonly TimeSpan patience = TimeSpan.FromSeconds(60);
     private readonly ConcurrentQueue<Arrived> arrived = new();
     private readonly IBusControl bus;
 
@@ -65,7 +66,7 @@ internal sealed class TestBus : IAsyncDisposable
             if (Of<T>().Where(condition ?? (_ => true)).Take(1).ToList() is [var found])
                 return found;
             if (TimeProvider.System.GetElapsedTime(deadline) > patience)
-                throw new TimeoutException($"No {typeof(T).Name} arrived; there are {string.Join(", ", All.Select(one => one.Message.GetType().Name))}.");
+                throw new TimeoutException($"No {typeof(T).Name} arrived; there are {string.Join(", ", All.Select(one => one.Message).Where(one => one is not WorkerHeartbeat).Select(one => one.GetType().Name))}.");
             await Task.Delay(TimeSpan.FromMilliseconds(20), TimeProvider.System, TestContext.Current.CancellationToken);
         }
     }
@@ -75,7 +76,7 @@ internal sealed class TestBus : IAsyncDisposable
     private void Keep<T>(IRabbitMqReceiveEndpointConfigurator endpoint) where T : class =>
         endpoint.Handler<T>(context =>
         {
-            arrived.Enqueue(new(context.Message, context.MessageId!.Value));
+            arrived.Enqueue(new(context.Message, context.MessageId!.Value, Encoding.UTF8.GetString(context.ReceiveContext.Body.GetBytes())));
             return Task.CompletedTask;
         });
 }

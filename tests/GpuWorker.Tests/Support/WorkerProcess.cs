@@ -62,6 +62,28 @@ internal sealed partial class WorkerProcess : IAsyncDisposable
         await Exited();
     }
 
+    /// <summary>Waits until the worker has written such a text.</summary>
+    public async Task Says(string text)
+    {
+        var start = TimeProvider.System.GetTimestamp();
+        while (!Output.Contains(text, StringComparison.Ordinal))
+        {
+            TimeProvider.System.GetElapsedTime(start).ShouldBeLessThan(TimeSpan.FromSeconds(60));
+            await Task.Delay(TimeSpan.FromMilliseconds(20), TimeProvider.System, TestContext.Current.CancellationToken);
+        }
+    }
+
+    /// <summary>Asks the health endpoints, at the port that the worker chose.</summary>
+    public async Task IsReady()
+    {
+        const string listening = "Now listening on: ";
+        await Says(listening);
+        var address = Output[(Output.IndexOf(listening, StringComparison.Ordinal) + listening.Length)..].Split('"')[0];
+        using var http = new HttpClient { BaseAddress = new(address) };
+        (await http.GetStringAsync("/health/live", TestContext.Current.CancellationToken)).ShouldBe("live");
+        (await http.GetStringAsync("/health/ready", TestContext.Current.CancellationToken)).ShouldBe("ready");
+    }
+
     public async Task Exited() =>
         await process.WaitForExitAsync(TestContext.Current.CancellationToken).WaitAsync(TimeSpan.FromSeconds(40));
 

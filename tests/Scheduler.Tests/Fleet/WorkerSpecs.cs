@@ -54,6 +54,12 @@ public class WorkerSpecs
             .When(worker => RegisterWorker.Decide(WorkerHistory.Message(), worker)).ThenNothing();
 
     [Fact]
+    public void A_new_session_counts_even_when_the_workers_clock_was_set_back() =>
+        WorkerSpec.Given(WorkerHistory.Registered(second: 60))
+            .When(worker => RegisterWorker.Decide(WorkerHistory.Message(WorkerHistory.Second, second: 9), worker))
+            .Then(WorkerHistory.Registered(WorkerHistory.Second, second: 9));
+
+    [Fact]
     public void A_silent_worker_is_lost_once() =>
         WorkerSpec.Given(WorkerHistory.Registered(), WorkerHistory.Lost())
             .When(worker => FleetWatch.Lose(WorkerHistory.Standing(), WorkerHistory.Noon, worker)).ThenNothing();

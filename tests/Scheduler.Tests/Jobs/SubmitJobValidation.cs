@@ -8,10 +8,10 @@ namespace Platform.Scheduler.Tests.Jobs;
 
 public class SubmitJobValidation
 {
-    private static readonly SubmitJob.Body Good = new(Train());
+    private static readonly SubmitJob.JobSubmission Good = new(Train());
 
     /// <summary>One line per rule: what is wrong, and the field that the answer names.</summary>
-    public static TheoryData<string, SubmitJob.Body> Wrong => new()
+    public static TheoryData<string, SubmitJob.JobSubmission> Wrong => new()
     {
         { "gpu_milli", Good with { GpuMilli = 0 } },
         { "gpu_milli", Good with { GpuMilli = 1001 } },
@@ -37,7 +37,7 @@ public class SubmitJobValidation
 
     [Theory]
     [MemberData(nameof(Wrong))]
-    public void A_wrong_field_is_named(string field, SubmitJob.Body body) =>
+    public void A_wrong_field_is_named(string field, SubmitJob.JobSubmission body) =>
         Should.Throw<InvalidRequestException>(() => SubmitJob.Validate(body).ThrowIfAny())
             .Errors.Keys.ShouldBe([field]);
 

@@ -11,7 +11,7 @@ namespace Platform.Scheduler.Tests.Running;
 
 public sealed class JobEndpointSpecs(SchedulerWorld world) : IClassFixture<SchedulerWorld>
 {
-    private static readonly string Train = Tenant.TrainBody.Replace("POOL", "reserved", StringComparison.Ordinal);
+    private const string Train = Tenant.TrainBody;
 
     [Theory]
     [InlineData(null)]
@@ -83,7 +83,7 @@ public sealed class JobEndpointSpecs(SchedulerWorld world) : IClassFixture<Sched
     {
         var owner = await world.Tenant();
         var other = await world.Tenant();
-        var job = await owner.Submit("reserved");
+        var job = await owner.Submit();
 
         using var read = await other.Get($"/v1/jobs/{job.JobId}");
         using var cancelled = await other.Post($"/v1/jobs/{job.JobId}/cancel");
@@ -99,7 +99,7 @@ public sealed class JobEndpointSpecs(SchedulerWorld world) : IClassFixture<Sched
     public async Task An_operator_acts_for_the_tenant_it_names_and_nobody_else_does()
     {
         var tenant = await world.Tenant();
-        var job = await tenant.Submit("reserved");
+        var job = await tenant.Submit();
         var @operator = await world.Tenant(ApiKeyScope.Operator, TenantId.Operator);
         var stranger = await world.Tenant();
 
@@ -202,8 +202,8 @@ public sealed class JobEndpointSpecs(SchedulerWorld world) : IClassFixture<Sched
     {
         var tenant = await world.Tenant();
         var other = await world.Tenant();
-        var training = await tenant.Submit("reserved");
-        var foreign = await other.Submit("reserved");
+        var training = await tenant.Submit();
+        var foreign = await other.Submit();
 
         using var unfinished = await tenant.Post("/v1/jobs", Infer(training.JobId));
         using var stolen = await tenant.Post("/v1/jobs", Infer(foreign.JobId));
@@ -218,7 +218,7 @@ public sealed class JobEndpointSpecs(SchedulerWorld world) : IClassFixture<Sched
         var tenant = await world.Tenant();
         var submitted = new List<JobId>();
         for (var i = 0; i < 5; i++)
-            submitted.Add((await tenant.Submit("reserved")).JobId);
+            submitted.Add((await tenant.Submit()).JobId);
 
         var read = new List<JobId>();
         string? cursor = null;
@@ -263,9 +263,9 @@ public sealed class JobEndpointSpecs(SchedulerWorld world) : IClassFixture<Sched
     [Fact]
     public async Task A_job_that_has_ended_cannot_be_cancelled_and_one_that_is_cancelled_stays_so()
     {
-        await using var worker = await ScriptedWorker.Start(world.Bus, "spot");
+        await using var worker = await ScriptedWorker.Start(world);
         var tenant = await world.Tenant();
-        var job = await tenant.Submit("spot");
+        var job = await tenant.Submit(worker);
         await worker.Completed(await worker.TakeOrder());
         await tenant.Job(job.JobId, JobStatus.Completed);
 
@@ -278,23 +278,22 @@ public sealed class JobEndpointSpecs(SchedulerWorld world) : IClassFixture<Sched
     [Fact]
     public async Task Operators_see_the_fleet_and_tenants_do_not()
     {
-        await using var worker = await ScriptedWorker.Start(world.Bus, "on-demand", "test-flavor");
+        await using var worker = await ScriptedWorker.Start(world);
         var tenant = await world.Tenant();
         var @operator = await world.Tenant(ApiKeyScope.Operator, TenantId.Operator);
-        await tenant.Submit("on-demand", gpuMilli: 300);
+        await tenant.Submit(worker, gpuMilli: 300);
         await worker.TakeOrder();
 
         using var forbidden = await tenant.Get("/v1/workers");
         await ShouldBeProblem(forbidden, HttpStatusCode.Forbidden, "auth.scope_forbidden");
         using var seen = await @operator.Get("/v1/workers");
-        var answer = (await Tenant.Read<Page<ListWorkers.Answer>>(seen)).Items.Single(w => w.WorkerId == worker.Id);
+        var answer = (await Tenant.Read<Page<ListWorkers.FleetWorker>>(seen)).Items.Single(w => w.WorkerId == worker.Id);
         answer.Status.ShouldBe(WorkerStatus.Active);
         answer.LastHeardAt.ShouldNotBeNull();
-        answer.Devices.ShouldBe([new(0, "test-flavor", 1_000_000_000, FreeMilli: 700)]);
+        answer.Devices.ShouldBe([new(0, worker.Flavor, 1_000_000_000, FreeMilli: 700)]);
 
         using var impossible = await tenant.Post(
-            "/v1/jobs", Train.Replace("reserved", "on-demand", StringComparison.Ordinal)
-                .Replace("\"flavor\":null", "\"flavor\":\"abacus\"", StringComparison.Ordinal));
+            "/v1/jobs", Tenant.For(worker).Replace(worker.Flavor, "abacus", StringComparison.Ordinal));
         await ShouldBeProblem(impossible, HttpStatusCode.UnprocessableEntity, "job.shape_impossible", "flavor");
         await worker.Drained();
     }

@@ -5,18 +5,16 @@ using Platform.Scheduler.Jobs;
 
 namespace Platform.Scheduler.Tests.Running;
 
-/// <summary>A scripted worker on the real bus drives jobs through their lives. Each test has the pool to itself.</summary>
+/// <summary>A scripted worker on the real bus drives jobs through their lives.</summary>
 public sealed class JobLifeSpecs(SchedulerWorld world) : IClassFixture<SchedulerWorld>
 {
-    private const string Pool = "on-demand";
-
     [Fact]
     public async Task A_job_is_placed_run_and_completed()
     {
-        await using var worker = await ScriptedWorker.Start(world.Bus, Pool);
+        await using var worker = await ScriptedWorker.Start(world);
         var tenant = await world.Tenant();
 
-        var job = await tenant.Submit(Pool, gpuMilli: 250);
+        var job = await tenant.Submit(worker, gpuMilli: 250);
         var order = await worker.TakeOrder();
 
         order.JobId.ShouldBe(job.JobId);
@@ -44,7 +42,7 @@ public sealed class JobLifeSpecs(SchedulerWorld world) : IClassFixture<Scheduler
         // The model is there now, so it can be used.
         using var inferred = await tenant.Post(
             "/v1/jobs",
-            $$$"""{"spec":{"kind":"infer","trained_by":"{{{job.JobId}}}","dataset":"fashion-mnist","samples":100,"batch_size":50}}""");
+            $$$"""{"spec":{"kind":"infer","trained_by":"{{{job.JobId}}}","dataset":"fashion-mnist","samples":100,"batch_size":50},"flavor":"{{{worker.Flavor}}}"}""");
         inferred.EnsureSuccessStatusCode();
         var inference = await worker.TakeOrder();
         inference.Spec.ShouldBe(new InferJob(job.JobId, "fashion-mnist", 100, 50));
@@ -56,9 +54,9 @@ public sealed class JobLifeSpecs(SchedulerWorld world) : IClassFixture<Scheduler
     [Fact]
     public async Task A_message_that_comes_ten_times_has_one_effect()
     {
-        await using var worker = await ScriptedWorker.Start(world.Bus, Pool);
+        await using var worker = await ScriptedWorker.Start(world);
         var tenant = await world.Tenant();
-        var job = await tenant.Submit(Pool);
+        var job = await tenant.Submit(worker);
         var first = await worker.TakeOrder();
 
         var failure = Guid.CreateVersion7();
@@ -83,19 +81,19 @@ public sealed class JobLifeSpecs(SchedulerWorld world) : IClassFixture<Scheduler
     [Fact]
     public async Task A_lost_workers_job_goes_on_elsewhere_from_its_checkpoint_and_late_reports_change_nothing()
     {
-        await using var doomed = await ScriptedWorker.Start(world.Bus, Pool);
+        await using var doomed = await ScriptedWorker.Start(world);
         var tenant = await world.Tenant();
-        var job = await tenant.Submit(Pool);
+        var job = await tenant.Submit(doomed);
         var lost = await doomed.TakeOrder();
         await doomed.Started(lost);
         await doomed.Progressed(lost, 0.4m, step: 400);
         await Eventually.True(async () => (await tenant.Job(job.JobId)).Checkpoint is { Step: 400 });
 
         await doomed.Silence();
-        await using var heir = await ScriptedWorker.Start(world.Bus, Pool);
+        await using var heir = await ScriptedWorker.Start(world, like: doomed);
         var order = await heir.TakeOrder();
 
-        // Never two at once: the lease (2 s) and the time to start (3 s after placing) are over.
+        // Never two at once: the lease (3 s) and the time to start (4 s after placing) are over.
         Clock.Now.ShouldBeGreaterThan(lost.StartBefore);
         order.AttemptNumber.ShouldBe(2);
         order.AttemptId.ShouldNotBe(lost.AttemptId);
@@ -118,9 +116,9 @@ public sealed class JobLifeSpecs(SchedulerWorld world) : IClassFixture<Scheduler
     [Fact]
     public async Task A_new_session_of_a_worker_gets_the_job_of_the_session_before_at_once()
     {
-        await using var worker = await ScriptedWorker.Start(world.Bus, Pool);
+        await using var worker = await ScriptedWorker.Start(world);
         var tenant = await world.Tenant();
-        var job = await tenant.Submit(Pool);
+        var job = await tenant.Submit(worker);
         var first = await worker.TakeOrder();
         await worker.Started(first);
         await worker.Progressed(first, 0.3m, step: 30);
@@ -141,9 +139,9 @@ public sealed class JobLifeSpecs(SchedulerWorld world) : IClassFixture<Scheduler
     [Fact]
     public async Task A_worker_that_is_heard_but_does_not_run_its_attempt_loses_it()
     {
-        await using var worker = await ScriptedWorker.Start(world.Bus, Pool);
+        await using var worker = await ScriptedWorker.Start(world);
         var tenant = await world.Tenant();
-        var job = await tenant.Submit(Pool);
+        var job = await tenant.Submit(worker);
         var first = await worker.TakeOrder();
         worker.Forget(first.AttemptId);
 
@@ -160,14 +158,14 @@ public sealed class JobLifeSpecs(SchedulerWorld world) : IClassFixture<Scheduler
     [Fact]
     public async Task A_worker_that_is_heard_again_takes_work_again()
     {
-        await using var worker = await ScriptedWorker.Start(world.Bus, Pool);
+        await using var worker = await ScriptedWorker.Start(world);
         var @operator = await world.Tenant(ApiKeyScope.Operator, TenantId.Operator);
         var tenant = await world.Tenant();
         await StatusOf(worker, @operator, WorkerStatus.Active);
 
         await worker.Silence();
         await StatusOf(worker, @operator, WorkerStatus.Lost);
-        var job = await tenant.Submit(Pool);
+        var job = await tenant.Submit(worker);
         await Clock.Wait(1.2);
         worker.HasOrder.ShouldBeFalse();
 
@@ -181,9 +179,9 @@ public sealed class JobLifeSpecs(SchedulerWorld world) : IClassFixture<Scheduler
     [Fact]
     public async Task A_running_job_is_cancelled_when_its_worker_has_stopped_it()
     {
-        await using var worker = await ScriptedWorker.Start(world.Bus, Pool);
+        await using var worker = await ScriptedWorker.Start(world);
         var tenant = await world.Tenant();
-        var job = await tenant.Submit(Pool);
+        var job = await tenant.Submit(worker);
         var order = await worker.TakeOrder();
         await worker.Started(order);
         await tenant.Job(job.JobId, JobStatus.Running);
@@ -202,9 +200,9 @@ public sealed class JobLifeSpecs(SchedulerWorld world) : IClassFixture<Scheduler
     [Fact]
     public async Task A_job_that_was_to_be_cancelled_is_not_placed_again_when_its_worker_is_lost()
     {
-        await using var worker = await ScriptedWorker.Start(world.Bus, Pool);
+        await using var worker = await ScriptedWorker.Start(world);
         var tenant = await world.Tenant();
-        var job = await tenant.Submit(Pool);
+        var job = await tenant.Submit(worker);
         await worker.TakeOrder();
         using var asked = await tenant.Post($"/v1/jobs/{job.JobId}/cancel");
 
@@ -217,16 +215,16 @@ public sealed class JobLifeSpecs(SchedulerWorld world) : IClassFixture<Scheduler
     [Fact]
     public async Task A_worker_that_shuts_down_hands_its_job_back()
     {
-        await using var leaving = await ScriptedWorker.Start(world.Bus, Pool);
+        await using var leaving = await ScriptedWorker.Start(world);
         var tenant = await world.Tenant();
-        var job = await tenant.Submit(Pool);
+        var job = await tenant.Submit(leaving);
         var order = await leaving.TakeOrder();
         await leaving.Started(order);
 
         await leaving.Drained();
         await leaving.Stopped(order, handedBack: true, step: 77);
         await leaving.Silence();
-        await using var staying = await ScriptedWorker.Start(world.Bus, Pool);
+        await using var staying = await ScriptedWorker.Start(world, like: leaving);
         var next = await staying.TakeOrder();
 
         next.Checkpoint!.Step.ShouldBe(77);
@@ -239,14 +237,14 @@ public sealed class JobLifeSpecs(SchedulerWorld world) : IClassFixture<Scheduler
     [Fact]
     public async Task A_job_fails_for_good_by_its_own_fault_or_when_its_attempts_are_used_up()
     {
-        await using var worker = await ScriptedWorker.Start(world.Bus, Pool);
+        await using var worker = await ScriptedWorker.Start(world);
         var tenant = await world.Tenant();
 
-        var wrong = await tenant.Submit(Pool);
+        var wrong = await tenant.Submit(worker);
         await worker.Failed(await worker.TakeOrder(), retryable: false);
         (await tenant.Job(wrong.JobId, JobStatus.Failed)).Failure.ShouldBe(new("worker.fault", "broken"));
 
-        var unlucky = await tenant.Submit(Pool);
+        var unlucky = await tenant.Submit(worker);
         for (var attempt = 1; attempt <= 5; attempt++)
         {
             var order = await worker.TakeOrder();
@@ -263,7 +261,7 @@ public sealed class JobLifeSpecs(SchedulerWorld world) : IClassFixture<Scheduler
     private static async Task StatusOf(ScriptedWorker worker, Tenant @operator, WorkerStatus status) => await Eventually.True(async () =>
     {
         using var response = await @operator.Get("/v1/workers?limit=200");
-        var workers = (await Tenant.Read<ServiceDefaults.Page<ListWorkers.Answer>>(response.EnsureSuccessStatusCode())).Items;
+        var workers = (await Tenant.Read<ServiceDefaults.Page<ListWorkers.FleetWorker>>(response.EnsureSuccessStatusCode())).Items;
         return workers.SingleOrDefault(known => known.WorkerId == worker.Id)?.Status == status;
     });
 }

@@ -9,6 +9,7 @@ using NodaTime.Extensions;
 using Platform.Contracts;
 using Platform.Contracts.Messages;
 using Platform.EventStore;
+using Platform.Scheduler.Fleet;
 using Platform.Scheduler.Jobs;
 using Platform.ServiceDefaults;
 using Platform.Testing;
@@ -94,11 +95,12 @@ public class SchedulerWorld : IAsyncLifetime
             ["ConnectionStrings:Application"] = database.As("scheduler_app"),
             ["ConnectionStrings:System"] = database.As("scheduler_system"),
             ["Bus:Uri"] = Broker.Uri.ToString(),
-            ["Fleet:LeaseTimeout"] = "00:00:02",
+            ["Fleet:LeaseTimeout"] = "00:00:03",
             ["Fleet:MissingTimeout"] = "00:00:01.5",
-            ["Placement:StartTimeout"] = "00:00:03",
+            ["Placement:Interval"] = "00:00:00.3",
+            ["Placement:StartTimeout"] = "00:00:04",
             ["Recurring:CloseBillingPeriodsCron"] = "0 0 0 1 1 ? 2090",
-            ["Logging:LogLevel:Default"] = "Error",
+            ["Logging:LogLevel:Default"] = Environment.GetEnvironmentVariable("PLATFORM_TEST_LOG_LEVEL") ?? "Error",
         }.Where(setting => !Settings.ContainsKey(setting.Key))));
 }
 
@@ -109,6 +111,14 @@ public sealed class SchedulerInstance(IReadOnlyDictionary<string, string> settin
     {
         foreach (var (key, value) in settings)
             builder.UseSetting(key, value);
+    }
+
+    public async Task<bool> Knows(WorkerId worker)
+    {
+        var documents = Services.GetRequiredService<Documents>();
+        return await documents.Find(
+            TenantId.Operator.Value, WorkerViews.TableName, worker.Value, SchedulerJson.Stored<WorkerView>(),
+            TestContext.Current.CancellationToken) is not null;
     }
 
     public async Task<IReadOnlyList<JobEvent>> History(TenantId tenant, JobId job)
@@ -125,7 +135,7 @@ public sealed record Tenant(TenantId TenantId, ApiKeyId KeyId, string Key, HttpC
     public const string TrainBody =
         """
         {"spec":{"kind":"train","model":{"type":"multilayer_perceptron","hidden_sizes":[128]},"dataset":"fashion-mnist",
-        "epochs":2,"batch_size":64,"learning_rate":"0.001","seed":7},"gpu_milli":100,"pool":"POOL","flavor":null}
+        "epochs":2,"batch_size":64,"learning_rate":"0.001","seed":7},"gpu_milli":100,"pool":"reserved","flavor":null}
         """;
 
     public Task<HttpResponseMessage> Post(string path, string? body = null, string? key = null) =>
@@ -133,13 +143,17 @@ public sealed record Tenant(TenantId TenantId, ApiKeyId KeyId, string Key, HttpC
 
     public Task<HttpResponseMessage> Get(string path) => Http.GetAsync(path, TestContext.Current.CancellationToken);
 
-    public async Task<JobView> Submit(string pool, int gpuMilli = 100, string? key = null)
+    /// <summary>A job for one worker, or for a pool that has none.</summary>
+    public async Task<JobView> Submit(ScriptedWorker? worker = null, int gpuMilli = 100)
     {
-        var body = TrainBody.Replace("POOL", pool, StringComparison.Ordinal)
+        var body = worker is null ? TrainBody : For(worker)
             .Replace("\"gpu_milli\":100", $"\"gpu_milli\":{gpuMilli}", StringComparison.Ordinal);
-        using var response = await Post("/v1/jobs", body, key);
+        using var response = await Post("/v1/jobs", body);
         return await Read<JobView>(response.EnsureSuccessStatusCode());
     }
+
+    public static string For(ScriptedWorker worker) => TrainBody
+        .Replace("\"pool\":\"reserved\",\"flavor\":null", $"\"pool\":\"{worker.Pool}\",\"flavor\":\"{worker.Flavor}\"", StringComparison.Ordinal);
 
     public async Task<JobView> Job(JobId job)
     {

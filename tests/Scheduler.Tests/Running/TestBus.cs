@@ -51,8 +51,8 @@ public sealed class TestBus : IAsyncDisposable
 }
 
 /// <summary>
-/// A worker that does as it is told: registers, beats and reports when the test says so. It has a pool of its own, so that
-/// tests of one world do not take each other's jobs, unless a test shares it.
+/// A worker that does as it is told: registers, beats and reports when the test says so. Its device has a flavor of its own,
+/// so that tests of one world do not take each other's jobs.
 /// </summary>
 public sealed class ScriptedWorker : IAsyncDisposable
 {
@@ -64,15 +64,15 @@ public sealed class ScriptedWorker : IAsyncDisposable
     private CancellationTokenSource? heart;
     private Task beating = Task.CompletedTask;
 
-    private ScriptedWorker(TestBus bus, string pool)
+    private ScriptedWorker(TestBus bus, string flavor)
     {
         this.bus = bus;
-        Pool = pool;
+        Flavor = flavor;
         queue = Bus.Factory.CreateUsingRabbitMq(rabbit =>
         {
             rabbit.Host(bus.Uri);
             rabbit.ConfigureJsonSerializerOptions(ContractsJson.Configure);
-            rabbit.ReceiveEndpoint(Queues.Worker(pool, Id), endpoint =>
+            rabbit.ReceiveEndpoint(Queues.Worker(Pool, Id), endpoint =>
             {
                 endpoint.ConfigureConsumeTopology = false;
                 endpoint.Handler<ExecuteJob>(async context => await orders.Writer.WriteAsync(context.Message));
@@ -82,25 +82,28 @@ public sealed class ScriptedWorker : IAsyncDisposable
     }
 
     public WorkerId Id { get; } = WorkerId.New();
-    public string Pool { get; }
+    public string Pool { get; } = "on-demand";
+    public string Flavor { get; }
     public WorkerSessionId Session { get; private set; }
 
-    public static async Task<ScriptedWorker> Start(TestBus bus, string pool, string flavor = "cpu")
+    /// <param name="like">Another worker whose jobs this one can run too.</param>
+    public static async Task<ScriptedWorker> Start(SchedulerWorld world, ScriptedWorker? like = null)
     {
-        var worker = new ScriptedWorker(bus, pool);
+        var worker = new ScriptedWorker(world.Bus, like?.Flavor ?? $"cpu-{Guid.CreateVersion7():n}");
         await worker.queue.StartAsync();
-        await worker.Register(flavor);
+        await worker.Register();
+        await Eventually.True(() => world.Scheduler.Knows(worker.Id));
         return worker;
     }
 
     /// <summary>A process of the worker starts: a new session, which beats.</summary>
-    public async Task Register(string flavor = "cpu")
+    public async Task Register()
     {
         await Silence();
         running.Clear();
         Session = WorkerSessionId.New();
         await bus.Publish(new WorkerRegistered(
-            Id, Session, "scripted", Pool, [new(0, flavor, MemoryBytes: 1_000_000_000)], "MFkw", Clock.Now));
+            Id, Session, "scripted", Pool, [new(0, Flavor, MemoryBytes: 1_000_000_000)], "MFkw", Clock.Now));
         Beat();
     }
 

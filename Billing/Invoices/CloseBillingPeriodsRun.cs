@@ -12,23 +12,17 @@ namespace Platform.Billing.Invoices;
 /// Closes every period whose end has come, of all tenants. Any number may run at once and any number of times: a period is
 /// closed once. One tenant's failure does not keep the others from their invoices; the message is retried for those that failed.
 /// </summary>
-public sealed partial class CloseBillingPeriodsConsumer(
-    BillingDatabase database, InvoicePeriod invoices, TimeProvider clock, ILogger<CloseBillingPeriodsConsumer> logger)
-    : IConsumer<CloseBillingPeriods>
+public sealed partial class CloseBillingPeriodsRun(
+    BillingDatabase database, InvoicePeriod invoices, TimeProvider clock, ILogger<CloseBillingPeriodsRun> logger)
 {
     private const int PageSize = 200;
 
-    public Task Consume(ConsumeContext<CloseBillingPeriods> context) => Run(
-        context.Message,
-        new(context.CorrelationId ?? context.ConversationId, context.MessageId, "billing/close-billing-periods"),
-        context.CancellationToken);
-
     /// <returns>How many invoices this run made.</returns>
     /// <exception cref="AggregateException">Some periods could not be closed; all others were.</exception>
-    public async Task<int> Run(CloseBillingPeriods message, Cause cause, CancellationToken cancellation)
+    public async Task<int> Close(Instant endedBy, Cause cause, CancellationToken cancellation)
     {
         // A sender whose clock is ahead cannot end a period before its time: its usage is still to come.
-        var asOf = Instant.Min(message.AsOf, clock.Now());
+        var asOf = Instant.Min(endedBy, clock.Now());
         var (made, failures) = (0, new List<Exception>());
 
         for (DuePeriod? last = null; ;)
@@ -70,4 +64,12 @@ public sealed partial class CloseBillingPeriodsConsumer(
 
     [LoggerMessage(EventId = 10, Level = LogLevel.Error, Message = "A billing period of {TenantId} {SubscriptionId} was not closed")]
     private partial void Failed(TenantId tenantId, SubscriptionId subscriptionId, Exception error);
+}
+
+public sealed class CloseBillingPeriodsConsumer(CloseBillingPeriodsRun run) : IConsumer<CloseBillingPeriods>
+{
+    public Task Consume(ConsumeContext<CloseBillingPeriods> context) => run.Close(
+        context.Message.AsOf,
+        new(context.CorrelationId ?? context.ConversationId, context.MessageId, "billing/close-billing-periods"),
+        context.CancellationToken);
 }

@@ -6,7 +6,7 @@ using Platform.EventStore;
 using Platform.Scheduler.Fleet;
 using Platform.Scheduler.Jobs;
 
-namespace Platform.Scheduler.Placement;
+namespace Platform.Scheduler.Dispatch;
 
 /// <summary>
 /// The right to place jobs, held by one instance at a time: an advisory lock of a connection elects it, and a term number
@@ -88,9 +88,10 @@ public sealed partial class Leader(
 
     private async Task Lead(CancellationToken cancellation)
     {
-        await using var connection = await database.Source.OpenConnectionAsync(cancellation);
-        if (await Leadership.TryTake(connection, cancellation) is not { } leadership)
-            return;
+        await using var connection = await database.OpenUnpooled(cancellation);
+        Leadership? leadership;
+        while ((leadership = await Leadership.TryTake(connection, cancellation)) is null)
+            await Task.Delay(options.Value.Interval, clock, cancellation);
 
         Leads(leadership.Term);
         await using var listen = new NpgsqlCommand($"listen {PlacementSignal.Channel}", connection);
@@ -104,6 +105,9 @@ public sealed partial class Leader(
                 cancellation.ThrowIfCancellationRequested();
 
             await connection.WaitAsync(options.Value.Interval, cancellation);
+            // One cycle answers all signals that came during the last one: any command takes them off the connection.
+            await using var drain = new NpgsqlCommand("select 1", connection);
+            await drain.ExecuteNonQueryAsync(cancellation);
         }
     }
 

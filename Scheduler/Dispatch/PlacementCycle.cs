@@ -4,10 +4,10 @@ using NodaTime.Extensions;
 using Platform.Contracts;
 using Platform.Contracts.Messages;
 using Platform.EventStore;
-using Platform.Scheduler.Fleet;
 using Platform.Scheduler.Jobs;
+using Platform.Scheduler.Placement;
 
-namespace Platform.Scheduler.Placement;
+namespace Platform.Scheduler.Dispatch;
 
 /// <summary>Settings under <c>Placement</c>.</summary>
 public sealed class PlacementOptions
@@ -34,11 +34,12 @@ public sealed partial class PlacementCycle(
     {
         // 1 take queue heads
         var heads = await attempts.QueueHeads(options.Value.QueueHeads, cancellation);
+        PlacementMetrics.QueueHeads(heads.Count);
         if (heads.Count == 0)
             return false;
 
         // 2 snapshot
-        var fleet = Snapshot(await attempts.Workers(cancellation), await attempts.All(cancellation));
+        var fleet = FleetSnapshot.Of(await attempts.Workers(cancellation), await attempts.All(cancellation));
 
         // 3 plan
         var plan = Cycle.Plan(fleet, heads);
@@ -55,15 +56,6 @@ public sealed partial class PlacementCycle(
         return placed > 0 && heads.Count == options.Value.QueueHeads;
     }
 
-    /// <summary>The room on every worker that takes work.</summary>
-    public static FleetSnapshot Snapshot(IEnumerable<WorkerView> workers, IReadOnlyCollection<OpenAttempt> open) => new(
-    [
-        .. workers.Where(worker => worker.Status == WorkerStatus.Active).SelectMany(worker => worker.Devices.Select(device =>
-            new FleetDevice(
-                worker.WorkerId, worker.SessionId, worker.Pool, device.Index, device.Flavor,
-                OpenAttempt.FreeMilli(worker, device.Index, open)))),
-    ]);
-
     /// <summary>The event, the news of it and the order to the worker, in one transaction, if this instance still leads.</summary>
     private async Task<bool> Commit(Assignment assignment, Leadership leadership, CancellationToken cancellation)
     {
@@ -73,7 +65,7 @@ public sealed partial class PlacementCycle(
             AttemptId.New(), device.WorkerId, device.SessionId, device.Pool, device.DeviceIndex,
             now + Duration.FromTimeSpan(options.Value.StartTimeout), now);
 
-        var placed = await store.Transact(
+        var attemptNumber = await store.Transact(
             job.TenantId.Value,
             Cause,
             async (transaction, token) =>
@@ -82,7 +74,7 @@ public sealed partial class PlacementCycle(
                 var decided = await transaction.Decide<Job, JobEvent>(
                     Job.Stream(job.TenantId, job.JobId), state => PlaceJob.Decide(command, state), token);
                 if (!decided.State.IsCurrent(command.AttemptId))
-                    return false;
+                    return 0;
 
                 var share = new DeviceShare(device.DeviceIndex, job.GpuMilli);
                 transaction.Publish(new JobPlaced(
@@ -92,13 +84,15 @@ public sealed partial class PlacementCycle(
                     new ExecuteJob(
                         job.JobId, command.AttemptId, job.TenantId, device.WorkerId, device.SessionId,
                         decided.State.AttemptsMade, decided.State.Spec!, share, decided.State.Checkpoint, command.StartBefore));
-                return true;
+                return decided.State.AttemptsMade;
             },
             cancellation);
+        if (attemptNumber == 0)
+            return false;
 
-        if (placed)
-            JobPlaced(job.JobId, command.AttemptId, device.WorkerId, device.DeviceIndex);
-        return placed;
+        JobPlaced(job.JobId, command.AttemptId, device.WorkerId, device.DeviceIndex);
+        PlacementMetrics.Placed(device.Pool, attemptNumber, now - job.SubmittedAt);
+        return true;
     }
 
     [LoggerMessage(

@@ -1,22 +1,10 @@
-using NodaTime;
 using Platform.Contracts;
 using Platform.EventStore;
 using Platform.Scheduler.Fleet;
 using Platform.Scheduler.Jobs;
+using Platform.Scheduler.Placement;
 
-namespace Platform.Scheduler.Placement;
-
-/// <summary>An attempt that holds a share of a device.</summary>
-public sealed record OpenAttempt(
-    TenantId TenantId, JobId JobId, AttemptId AttemptId, WorkerId WorkerId, WorkerSessionId SessionId, int DeviceIndex,
-    int GpuMilli, Instant StartBefore)
-{
-    /// <summary>What is left of a device; attempts of earlier sessions hold nothing any more.</summary>
-    public static int FreeMilli(WorkerView worker, int deviceIndex, IEnumerable<OpenAttempt> open) => 1000 - open
-        .Where(attempt => attempt.WorkerId == worker.WorkerId && attempt.SessionId == worker.SessionId
-            && attempt.DeviceIndex == deviceIndex)
-        .Sum(attempt => attempt.GpuMilli);
-}
+namespace Platform.Scheduler.Dispatch;
 
 /// <summary>Reads every tenant's jobs for the planner, in the system role.</summary>
 public sealed class OpenAttempts(Documents documents)

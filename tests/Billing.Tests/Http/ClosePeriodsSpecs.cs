@@ -1,0 +1,193 @@
+using System.Text.Json;
+using Microsoft.Extensions.DependencyInjection;
+using NodaTime;
+using Platform.Billing.Invoices;
+using Platform.Contracts.Messages;
+using Platform.EventStore;
+
+namespace Platform.Billing.Tests.Http;
+
+/// <summary>Period runs concern all tenants, so this class has a host of its own.</summary>
+public sealed class ClosePeriodsSpecs(OwnBillingHost billing) : IClassFixture<OwnBillingHost>
+{
+    [Fact]
+    public async Task Eight_runners_at_once_make_each_invoice_once_with_numbers_without_a_gap()
+    {
+        var catalog = await billing.NewCatalog();
+        var tenants = new List<TestTenant>();
+        for (var i = 0; i < 6; i++)
+        {
+            tenants.Add(await billing.NewTenant());
+            await BillingHost.Subscribe(tenants[i], catalog, startedAt: "2026-01-15T00:00:00Z");
+            await Use(tenants[i], "1", "2026-01-20T00:00:00Z");
+            await Use(tenants[i], "2", "2026-02-20T00:00:00Z");
+        }
+
+        var made = await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => Task.Run(() => Run())));
+
+        // January's rest and February have ended; March runs.
+        made.Sum().ShouldBe(12);
+        foreach (var tenant in tenants)
+        {
+            var invoices = await Invoices(tenant);
+            invoices.Select(it => it.GetProperty("billing_period").GetProperty("number").GetInt32()).ShouldBe([2, 1]);
+            invoices.Select(Total).ShouldBe(["31.05", "17.05"]);
+        }
+
+        var numbers = await billing.Strings("select data ->> 'number' from billing.invoices order by 1");
+        numbers.ShouldBe(Enumerable.Range(1, numbers.Length).Select(i => $"2026-{i:000000}"));
+        (await Run()).ShouldBe(0, "nothing is left to close");
+    }
+
+    [Fact]
+    public async Task A_close_that_is_rolled_back_leaves_no_gap_in_the_numbers()
+    {
+        var tenant = await billing.NewTenant();
+        await BillingHost.Subscribe(tenant, await billing.NewCatalog(), startedAt: "2026-02-15T00:00:00Z");
+        var store = billing.Services.GetRequiredService<EventStore.EventStore>();
+
+        await Should.ThrowAsync<InvalidOperationException>(() => store.Transact<bool>(
+            tenant.Id.Value,
+            Cause.Unknown,
+            async (transaction, cancellation) =>
+            {
+                await InvoiceNumbers.Next(transaction, 2026, cancellation);
+                throw new InvalidOperationException("After the number was taken.");
+            },
+            BillingHost.Cancellation));
+        await Run();
+
+        var numbers = await billing.Strings("select data ->> 'number' from billing.invoices order by 1");
+        numbers.ShouldBe(Enumerable.Range(1, numbers.Length).Select(i => $"2026-{i:000000}"));
+    }
+
+    [Fact]
+    public async Task Late_usage_is_on_the_next_invoice_once_with_the_period_it_belongs_to()
+    {
+        var tenant = await billing.NewTenant();
+        var subscription = await BillingHost.Subscribe(tenant, await billing.NewCatalog(), startedAt: "2026-01-01T00:00:00Z");
+        await Use(tenant, "in time", "2026-01-31T23:59:59.999999Z", calls: 2);
+        await Use(tenant, "next period", "2026-02-01T00:00:00Z", calls: 4);
+        await Run();
+        await Use(tenant, "late for january", "2026-01-15T00:00:00Z", calls: 8);
+        await Use(tenant, "late for february", "2026-02-15T00:00:00Z", calls: 16);
+        await Use(tenant, "march", "2026-03-05T00:00:00Z", calls: 32);
+        await Use(tenant, "before the subscription", "2025-12-31T00:00:00Z", calls: 64);
+
+        (await tenant.Admin.Post($"/v1/subscriptions/{subscription}/close-period")).Status.ShouldBe(201);
+        billing.Clock.Set(billing.Clock.Now + Duration.FromHours(1));
+        (await tenant.Admin.Post($"/v1/subscriptions/{subscription}/close-period")).Status.ShouldBe(201);
+
+        var calls = (await Invoices(tenant)).AsEnumerable().Reverse().Select(invoice => invoice.GetProperty("lines").EnumerateArray()
+            .Where(line => line.GetProperty("unit").GetString() == "call")
+            .Select(line => (
+                line.GetProperty("kind").GetString(), line.GetProperty("quantity").GetString(),
+                line.GetProperty("window_start").GetString()![..10]))
+            .ToArray()).ToList();
+        calls[0].ShouldBe([("usage", "2", "2026-01-01")]);
+        calls[1].ShouldBe([("usage", "4", "2026-02-01")]);
+        calls[2].ShouldBe([("usage", "32", "2026-03-01"), ("late_usage", "8", "2026-01-01"), ("late_usage", "16", "2026-02-01")]);
+        calls[3].ShouldBe([("usage", "0", "2026-03-10")]);
+    }
+
+    [Fact]
+    public async Task A_sender_with_a_fast_clock_closes_no_period_before_its_end()
+    {
+        var tenant = await billing.NewTenant();
+        await BillingHost.Subscribe(tenant, await billing.NewCatalog());
+
+        await billing.Services.GetRequiredService<CloseBillingPeriodsRun>()
+            .Close(billing.Clock.Now + Duration.FromDays(400), Cause.Unknown, BillingHost.Cancellation);
+
+        (await Invoices(tenant)).ShouldBeEmpty();
+    }
+
+    [Fact]
+    public async Task One_subscriptions_failure_keeps_no_other_from_its_invoice_and_is_tried_again()
+    {
+        var (broken, sound) = (await billing.NewTenant(), await billing.NewTenant());
+        var catalog = await billing.NewCatalog();
+        foreach (var tenant in new[] { broken, sound })
+            await BillingHost.Subscribe(tenant, catalog, startedAt: "2026-02-01T00:00:00Z");
+        // So much that the amount does not fit into money: 10^15 - 1 calls a hundred thousand times over.
+        await billing.Execute(
+            $$"""
+            insert into billing.usage_events (tenant_id, source, id, type, time, received_at, content_hash, data)
+            select '{{broken.Id}}', 'flood', i::text, 'inference.call', '2026-02-10', '2026-02-10', '\x00', '{"calls":"999999999999999"}'
+            from generate_series(1, 10000) i
+            """);
+
+        await Should.ThrowAsync<AggregateException>(() => Run());
+        (await Invoices(broken)).ShouldBeEmpty();
+        (await Invoices(sound)).Count.ShouldBe(1);
+
+        await billing.Execute($"delete from billing.usage_events where tenant_id = '{broken.Id}'");
+        await Run();
+        (await Invoices(broken)).Count.ShouldBe(1);
+    }
+
+    [Fact]
+    public async Task The_message_of_the_recurring_work_closes_what_ended()
+    {
+        var tenant = await billing.NewTenant();
+        await BillingHost.Subscribe(tenant, await billing.NewCatalog(), startedAt: "2026-02-01T00:00:00Z");
+
+        await billing.Bus.Publish(new CloseBillingPeriods(billing.Clock.Now), BillingHost.Cancellation);
+
+        await BillingHost.Eventually(async () => (await Invoices(tenant)).Count == 1, "February is closed");
+    }
+
+    [Fact]
+    public async Task Every_view_rebuilt_from_its_events_is_the_same()
+    {
+        var tenant = await billing.NewTenant();
+        var subscription = await BillingHost.Subscribe(tenant, await billing.NewCatalog(), startedAt: "2026-01-20T00:00:00Z");
+        await Use(tenant, "1", "2026-01-25T00:00:00Z");
+        await Run();
+        await tenant.Admin.Post($"/v1/subscriptions/{subscription}/close-period");
+        var rebuild = billing.Services.GetRequiredService<Rebuild>();
+        rebuild.Projections.ShouldBe(
+            ["tenants", "api_keys", "meters", "plans", "subscriptions", "billing_periods", "invoices"], ignoreOrder: true);
+
+        foreach (var projection in rebuild.Projections)
+        {
+            var live = await Rows(projection);
+            live.ShouldNotBeEmpty(projection);
+            await rebuild.Run(projection, BillingHost.Cancellation);
+            (await Rows(projection)).ShouldBe(live, projection);
+        }
+
+        Task<string[]> Rows(string table) => billing.Strings($"select it::text from billing.{table} it order by 1");
+    }
+
+    [Fact]
+    public async Task Yen_have_no_decimals()
+    {
+        var tenant = await billing.NewTenant(currency: "JPY");
+        var subscription = await BillingHost.Subscribe(tenant, await billing.NewCatalog("JPY"), startedAt: "2026-03-01T00:00:00Z");
+        await Use(tenant, "1", "2026-03-05T00:00:00Z", calls: 10);
+
+        var invoice = (await tenant.Admin.Post($"/v1/subscriptions/{subscription}/close-period")).Json;
+
+        // 9 of 31 days of 3100, and 10 calls at 0.05: half a yen is a whole one.
+        Total(invoice).ShouldBe("901");
+    }
+
+    private Task<int> Run() => billing.Services.GetRequiredService<CloseBillingPeriodsRun>()
+        .Close(billing.Clock.Now, Cause.Unknown, BillingHost.Cancellation);
+
+    private static async Task Use(TestTenant tenant, string id, string time, int calls = 1) =>
+        (await tenant.Partner.Post("/v1/usage/events", new
+        {
+            id,
+            source = "test",
+            type = "inference.call",
+            time,
+            data = new { calls = $"{calls}" },
+        })).Status.ShouldBe(200);
+
+    private static async Task<List<JsonElement>> Invoices(TestTenant tenant) =>
+        [.. (await tenant.Viewer.Get("/v1/invoices")).Json.GetProperty("items").EnumerateArray()];
+
+    private static string? Total(JsonElement invoice) => invoice.GetProperty("total").GetProperty("amount").GetString();
+}
