@@ -14,7 +14,7 @@ public static class Decimals
 
     private const NumberStyles Plain = NumberStyles.AllowLeadingSign | NumberStyles.AllowDecimalPoint;
 
-    /// <summary>False for text that is no plain decimal, or that 28 significant digits cannot hold exactly.</summary>
+    /// <summary>False for text that is no plain decimal, or that a <see cref="decimal"/> cannot hold exactly.</summary>
     public static bool TryParse(string? text, out decimal value)
     {
         value = 0;
