@@ -11,6 +11,8 @@ public sealed class Rebuild
 {
     private const int PageEvents = 20_000;
 
+    private const int LanesAtOnce = 4;
+
     // So few events may be left for the last catch-up, during which every writer waits.
     private const int CatchUpEvents = 2_000;
 
@@ -53,11 +55,18 @@ public sealed class Rebuild
         await OfTables("begin_rebuild", rebuilt, connection, cancellation);
 
         var folded = 0L;
-        var checkpoints = database.AllLanes.ToDictionary(lane => lane, _ => 0L);
+        var checkpoints = new long[database.Lanes];
         while (await Behind(checkpoints, connection, cancellation) > CatchUpEvents)
         {
-            foreach (var lane in database.AllLanes)
-                folded += await FoldLane(rebuilt, lane, checkpoints, connection, commitPages: true, cancellation);
+            // A tenant's documents are folded in its own lane alone, so lanes do not meet.
+            await Parallel.ForEachAsync(
+                database.AllLanes,
+                new ParallelOptions { MaxDegreeOfParallelism = LanesAtOnce, CancellationToken = cancellation },
+                async (lane, stopping) =>
+                {
+                    await using var own = await database.System.OpenConnectionAsync(stopping);
+                    Interlocked.Add(ref folded, await FoldLane(rebuilt, lane, checkpoints, own, commitPages: true, stopping));
+                });
         }
 
         await using var transaction = await connection.BeginTransactionAsync(cancellation);
@@ -68,11 +77,11 @@ public sealed class Rebuild
         foreach (var lane in database.AllLanes)
             folded += await FoldLane(rebuilt, lane, checkpoints, connection, commitPages: false, cancellation);
         await OfTables("swap_rebuild", rebuilt, connection, cancellation);
-        foreach (var (lane, number) in checkpoints)
+        foreach (var lane in database.AllLanes)
         {
             await Execute(
                 connection, $"update {database.Schema}.readers set number = $3 where name = $1 and lane = $2", cancellation,
-                Text(ProjectionReader.NameOf(rebuilt)), Value(lane), Value(number));
+                Text(ProjectionReader.NameOf(rebuilt)), Value(lane), Value(checkpoints[lane]));
         }
 
         await transaction.CommitAsync(cancellation);
@@ -80,7 +89,7 @@ public sealed class Rebuild
     }
 
     private async Task<long> FoldLane(
-        Projection projection, short lane, Dictionary<short, long> checkpoints, NpgsqlConnection connection, bool commitPages,
+        Projection projection, short lane, long[] checkpoints, NpgsqlConnection connection, bool commitPages,
         CancellationToken cancellation)
     {
         var tables = new ProjectionTables(connection, table => $"{database.Schema}.\"{table}__rebuild\"");
@@ -101,10 +110,10 @@ public sealed class Rebuild
         }
     }
 
-    private async Task<long> Behind(Dictionary<short, long> checkpoints, NpgsqlConnection connection, CancellationToken cancellation)
+    private async Task<long> Behind(long[] checkpoints, NpgsqlConnection connection, CancellationToken cancellation)
     {
         await using var command = new NpgsqlCommand($"select sum(number)::bigint from {database.Schema}.lanes", connection);
-        return (long)(await command.ExecuteScalarAsync(cancellation))! - checkpoints.Values.Sum();
+        return (long)(await command.ExecuteScalarAsync(cancellation))! - checkpoints.Sum();
     }
 
     private async Task<long> Head(short lane, NpgsqlConnection connection, CancellationToken cancellation)

@@ -26,6 +26,7 @@ public static class Bus
             builder.Services.AddSingleton<IMessagePublisher, OutboxPublisher>();
             builder.Services.AddMassTransit(bus =>
             {
+                bus.DisableUsageTelemetry();    // the library would report to its maker over the internet
                 bus.SetEndpointNameFormatter(new KebabCaseEndpointNameFormatter(prefix, includeNamespace: false));
                 consumers(bus);
                 bus.UsingRabbitMq((context, rabbit) =>

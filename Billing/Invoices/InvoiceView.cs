@@ -52,7 +52,10 @@ public sealed record InvoiceView(
         },
         ({ } draft, InvoiceFinalized it) => draft with
         {
-            Number = it.Number, Status = InvoiceStatus.Finalized, Total = it.Total, FinalizedAt = it.At,
+            Number = it.Number,
+            Status = InvoiceStatus.Finalized,
+            Total = it.Total,
+            FinalizedAt = it.At,
         },
         _ => throw new UnreachableException($"{@event.GetType().Name} cannot follow {view}."),
     };

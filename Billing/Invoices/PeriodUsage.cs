@@ -1,4 +1,3 @@
-using System.Globalization;
 using Npgsql;
 using Platform.Billing.Catalog;
 using Platform.Billing.Rating;
@@ -71,5 +70,6 @@ public static class PeriodUsage
         return quantities;
     }
 
-    private static decimal Exact(string text) => decimal.Parse(text, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture);
+    private static decimal Exact(string text) =>
+        Decimals.TryParse(text, out var exact) ? exact : throw new OverflowException("A sum of usage has more than 28 digits.");
 }

@@ -32,6 +32,9 @@ public sealed record RatedLine(
 /// </summary>
 public static class RatePeriod
 {
+    // A fee per day or second rarely has an end; the line's amount comes from the whole fee, this only explains it.
+    private const int FeePerUnitDecimals = 10;
+
     /// <param name="period">What is billed: a whole billing period or a slice of one.</param>
     /// <param name="zone">The tenant's, for proration by days.</param>
     /// <param name="whole">The billing period by the calendar that <paramref name="period"/> lies in.</param>
@@ -66,7 +69,7 @@ public static class RatePeriod
             : new(
                 LineKind.RecurringFee,
                 string.Create(CultureInfo.InvariantCulture, $"{terms.DisplayName}, {to - from:0.######} of {all:0.######} {unit}s"),
-                Meter: null, Decimals.Canonical(to - from), unit, fee / all, amount, period);
+                Meter: null, Decimals.Canonical(to - from), unit, decimal.Round(fee / all, FeePerUnitDecimals), amount, period);
 
         Money Owed(decimal units) => Money.Round(fee * units / all, terms.Currency);
 

@@ -49,13 +49,22 @@ public sealed record Subscription(
     {
         SubscriptionStarted it => subscription with
         {
-            Exists = true, PlanId = it.PlanId, PlanVersion = it.PlanVersion, TimeZone = it.TimeZone,
-            BillingAnchorDay = it.BillingAnchorDay, StartedAt = it.StartedAt,
-            PeriodNumber = 1, PeriodStart = it.StartedAt, PeriodEnd = it.PeriodEnd,
+            Exists = true,
+            PlanId = it.PlanId,
+            PlanVersion = it.PlanVersion,
+            TimeZone = it.TimeZone,
+            BillingAnchorDay = it.BillingAnchorDay,
+            StartedAt = it.StartedAt,
+            PeriodNumber = 1,
+            PeriodStart = it.StartedAt,
+            PeriodEnd = it.PeriodEnd,
         },
         PeriodClosed it => subscription with
         {
-            PeriodNumber = it.Number + 1, PeriodStart = it.End, PeriodEnd = it.NextEnd, UsageThrough = it.UsageThrough,
+            PeriodNumber = it.Number + 1,
+            PeriodStart = it.End,
+            PeriodEnd = it.NextEnd,
+            UsageThrough = it.UsageThrough,
             LastClosed = it,
         },
         _ => throw new UnreachableException($"Subscription does not know {@event.GetType().Name}."),

@@ -88,7 +88,7 @@ public static class UsageByWindow
             where tenant_id = $1 and type = $2 and time >= $3 and time < $4
             group by 1
             """,
-            row => (Window: row.GetInt32(0), Quantity: decimal.Parse(row.GetString(1), CultureInfo.InvariantCulture)),
+            row => (Window: row.GetInt32(0), Quantity: decimal.Parse(row.GetString(1), NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture)),
             cancellation,
             Sql.P(caller.TenantId.Value), Sql.P(found.EventType), Sql.P(start), Sql.P(end),
             new() { Value = boundaries.Select(it => it.ToDateTimeUtc()).ToArray(), NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.TimestampTz },

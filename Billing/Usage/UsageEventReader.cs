@@ -145,6 +145,8 @@ public static class UsageEventReader
         var reading = meters.Where(meter => meter.EventType == it.Type).ToList();
         if (reading.Count == 0)
             Fault("type", "usage.meter_unknown", $"No meter reads events of the type {it.Type}.");
+        if (it.Source.StartsWith(UsageOfBatch.SourcePrefix, StringComparison.Ordinal))
+            Fault("source", "usage.source_reserved", $"Sources that begin with {UsageOfBatch.SourcePrefix} are for signed batches.");
         if (it.Time > now + limits.FutureMax)
             Fault("time", "usage.time_in_future", $"The time is more than {limits.FutureMax.TotalMinutes} minutes ahead.");
         if (it.Time < now - limits.AgeMax)

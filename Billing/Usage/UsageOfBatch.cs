@@ -13,6 +13,9 @@ public static class UsageOfBatch
     public const string GpuTime = "gpu.time";
     public const string InferenceCall = "inference.call";
 
+    /// <summary>No one else may report under it: an id taken beforehand would keep a signed batch out of the ledger.</summary>
+    public const string SourcePrefix = "worker/";
+
     public static IReadOnlyList<UsageEvent> Events(UsageReported batch)
     {
         var gpuTime = Event(GpuTime, new()
@@ -42,7 +45,7 @@ public static class UsageOfBatch
             data["job_id"] = batch.JobId.ToString();
             data["attempt_id"] = batch.AttemptId.ToString();
             return new(
-                $"worker/{batch.WorkerId}", $"{batch.AttemptId}/{Whole(batch.Sequence)}/{type}", type, $"job/{batch.JobId}",
+                $"{SourcePrefix}{batch.WorkerId}", $"{batch.AttemptId}/{Whole(batch.Sequence)}/{type}", type, $"job/{batch.JobId}",
                 batch.To.ToMicroseconds(), data);
         }
     }

@@ -1,6 +1,4 @@
 using Microsoft.Extensions.Options;
-using NodaTime;
-using NodaTime.Extensions;
 using Npgsql;
 using Platform.EventStore;
 using Platform.Scheduler.Fleet;

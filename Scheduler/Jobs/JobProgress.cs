@@ -1,6 +1,5 @@
 using System.Text.Json;
 using NodaTime;
-using NodaTime.Text;
 using Npgsql;
 using NpgsqlTypes;
 using Platform.Contracts;

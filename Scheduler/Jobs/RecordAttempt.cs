@@ -1,6 +1,3 @@
-using NodaTime;
-using Npgsql;
-using NpgsqlTypes;
 using MassTransit;
 using Platform.Contracts;
 using Platform.Contracts.Messages;

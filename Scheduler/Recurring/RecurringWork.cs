@@ -1,4 +1,3 @@
-using NodaTime;
 using NodaTime.Extensions;
 using Platform.Contracts;
 using Platform.Contracts.Messages;

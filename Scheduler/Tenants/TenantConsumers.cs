@@ -1,6 +1,4 @@
 using MassTransit;
-using NodaTime;
-using Npgsql;
 using Platform.Contracts;
 using Platform.Contracts.Messages;
 using Platform.Scheduler.Fleet;

@@ -1,4 +1,3 @@
-using Npgsql;
 using Platform.Contracts;
 using Platform.Contracts.Messages;
 using Platform.Scheduler.Fleet;

@@ -10,6 +10,7 @@ public class DecimalsSpecs
     [InlineData("-0.001", "-0.001")]
     [InlineData("9999999999999999999999999999", "9999999999999999999999999999")]
     [InlineData("0.000000000000000000000000001", "0.000000000000000000000000001")]
+    [InlineData("0.3333333333333333333333333333", "0.3333333333333333333333333333")]
     public void A_plain_decimal_reads_and_writes_the_same(string text, string written)
     {
         Decimals.TryParse(text, out var value).ShouldBeTrue();
@@ -40,6 +41,13 @@ public class DecimalsSpecs
     {
         Decimals.TryParse(text, out var value).ShouldBeTrue();
         Decimals.Format(Decimals.Canonical(value)).ShouldBe(canonical);
+    }
+
+    [Fact]
+    public void Nothing_is_written_that_could_not_be_read_again()
+    {
+        JsonSerializer.Serialize(1m / 3, ContractsJson.Options).ShouldBe("\"0.3333333333333333333333333333\"");
+        Should.Throw<JsonException>(() => JsonSerializer.Serialize(31m / 28, ContractsJson.Options));
     }
 
     [Fact]

@@ -54,6 +54,7 @@ public sealed class BadInputSpecs(BillingHost billing)
     [InlineData("""{"id":"","source":"s","type":"gpu.time","time":"2026-03-10T11:00:00Z","data":{"milliseconds":"5"}}""", 400, "id")]
     [InlineData("""{"id":"1","type":"gpu.time","time":"2026-03-10T11:00:00Z","data":{"milliseconds":"5"}}""", 400, "source")]
     [InlineData("""{"id":"1","source":"s","type":"gpu.time","time":"2026-03-10T11:00:00Z"}""", 400, "data")]
+    [InlineData("""{"id":"1","source":"worker/1","type":"gpu.time","time":"2026-03-10T11:00:00Z","data":{"milliseconds":"5"}}""", 422, "source")]
     [InlineData("""{"id":"1","source":"s","type":"gpu.time","time":"yesterday","data":{"milliseconds":"5"}}""", 400, "time")]
     [InlineData("""{"id":"1","source":"s","type":"gpu.time","time":"2026-03-10T11:00:00","data":{"milliseconds":"5"}}""", 400, "time")]
     [InlineData("""{"id":"1","source":"s","type":"gpu.time","time":"2026-03-10T12:05:01Z","data":{"milliseconds":"5"}}""", 422, "time")]

@@ -138,6 +138,29 @@ public sealed class ClosePeriodsSpecs(OwnBillingHost billing) : IClassFixture<Ow
     }
 
     [Fact]
+    public async Task Every_view_rebuilt_from_its_events_is_the_same()
+    {
+        var tenant = await billing.NewTenant();
+        var subscription = await BillingHost.Subscribe(tenant, await billing.NewCatalog(), startedAt: "2026-01-20T00:00:00Z");
+        await Use(tenant, "1", "2026-01-25T00:00:00Z");
+        await Run();
+        await tenant.Admin.Post($"/v1/subscriptions/{subscription}/close-period");
+        var rebuild = billing.Services.GetRequiredService<Rebuild>();
+        rebuild.Projections.ShouldBe(
+            ["tenants", "api_keys", "meters", "plans", "subscriptions", "billing_periods", "invoices"], ignoreOrder: true);
+
+        foreach (var projection in rebuild.Projections)
+        {
+            var live = await Rows(projection);
+            live.ShouldNotBeEmpty(projection);
+            await rebuild.Run(projection, BillingHost.Cancellation);
+            (await Rows(projection)).ShouldBe(live, projection);
+        }
+
+        Task<string[]> Rows(string table) => billing.Strings($"select it::text from billing.{table} it order by 1");
+    }
+
+    [Fact]
     public async Task Yen_have_no_decimals()
     {
         var tenant = await billing.NewTenant(currency: "JPY");
@@ -156,7 +179,11 @@ public sealed class ClosePeriodsSpecs(OwnBillingHost billing) : IClassFixture<Ow
     private static async Task Use(TestTenant tenant, string id, string time, int calls = 1) =>
         (await tenant.Partner.Post("/v1/usage/events", new
         {
-            id, source = "test", type = "inference.call", time, data = new { calls = $"{calls}" },
+            id,
+            source = "test",
+            type = "inference.call",
+            time,
+            data = new { calls = $"{calls}" },
         })).Status.ShouldBe(200);
 
     private static async Task<List<JsonElement>> Invoices(TestTenant tenant) =>

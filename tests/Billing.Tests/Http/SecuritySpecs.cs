@@ -113,7 +113,11 @@ public sealed class SecuritySpecs(BillingHost billing)
         await BillingHost.Eventually(async () => await billing.Count("usage_attempts", owner.Id) == 1, "the attempt is known");
         await owner.Admin.Post("/v1/usage/events", new
         {
-            id = "1", source = "s", type = "inference.call", time = "2026-03-10T11:00:00Z", data = new { calls = "1" },
+            id = "1",
+            source = "s",
+            type = "inference.call",
+            time = "2026-03-10T11:00:00Z",
+            data = new { calls = "1" },
         });
 
         string[] things =

@@ -26,7 +26,11 @@ public sealed partial class SpineSpecs(BillingHost billing)
         await BillingHost.Eventually(async () => await billing.Count("usage_events", tenant.Id) == 4, "four usage events");
         (await tenant.Partner.Post("/v1/usage/events", new
         {
-            id = "partner-1", source = "isv/acme", type = "inference.call", time = "2026-03-09T23:30:00+01:00", data = new { calls = "3" },
+            id = "partner-1",
+            source = "isv/acme",
+            type = "inference.call",
+            time = "2026-03-09T23:30:00+01:00",
+            data = new { calls = "3" },
         })).Status.ShouldBe(200);
 
         var closed = await tenant.Admin.Post($"/v1/subscriptions/{subscription}/close-period");

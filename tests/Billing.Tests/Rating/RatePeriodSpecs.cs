@@ -37,6 +37,20 @@ public class RatePeriodSpecs
     }
 
     [Fact]
+    public void Every_amount_of_a_line_can_be_written_and_read_again()
+    {
+        // 31.00 in 28 days is 1.107142857142... a day.
+        var february = new BillingPeriod(FirstOfFebruary, FirstOfMarch);
+        var line = RatePeriod.Rate(
+            Terms(feeCents: 31_00), new(FirstOfFebruary, FirstOfFebruary + Duration.FromDays(9)), february, DateTimeZone.Utc, [])
+            .ShouldHaveSingleItem();
+
+        line.UnitAmount.ShouldBe(1.1071428571m);
+        line.Amount.ShouldBe(new(9_96, Currency.EUR));
+        Decimals.TryParse(Decimals.Format(line.UnitAmount), out _).ShouldBeTrue();
+    }
+
+    [Fact]
     public void Days_are_the_tenants_days()
     {
         var auckland = DateTimeZoneProviders.Tzdb["Pacific/Auckland"];

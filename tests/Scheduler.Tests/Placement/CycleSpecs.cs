@@ -57,7 +57,8 @@ public class CycleSpecs
             Instant.FromUnixTimeSeconds(int.Parse(name, System.Globalization.CultureInfo.InvariantCulture)));
     }
 
-    private static (string Name, string Pool, string Flavor, int Milli) Parse(string text) => text.Split(':', '/', '=') is [var name, var pool, var flavor, var milli]
+    private static (string Name, string Pool, string Flavor, int Milli) Parse(string text) =>
+        text.Split(':', '/', '=') is [var name, var pool, var flavor, var milli]
         ? (name, pool, flavor, int.Parse(milli, System.Globalization.CultureInfo.InvariantCulture))
         : throw new FormatException(text);
 

@@ -132,7 +132,8 @@ public sealed class JobEndpointSpecs(SchedulerWorld world) : IClassFixture<Sched
         var tenant = await world.Tenant();
         using var first = await tenant.Post("/v1/jobs", Train, key: "order-1");
 
-        using var second = await tenant.Post("/v1/jobs", Train.Replace("\"epochs\":2", "\"epochs\":3", StringComparison.Ordinal), key: "order-1");
+        using var second = await tenant.Post(
+            "/v1/jobs", Train.Replace("\"epochs\":2", "\"epochs\":3", StringComparison.Ordinal), key: "order-1");
 
         await ShouldBeProblem(second, HttpStatusCode.Conflict, "idempotency.key_reused");
     }

@@ -1,6 +1,5 @@
 using System.Net.Http.Headers;
 using System.Net.Http.Json;
-using MassTransit;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Mvc.Testing;
 using Microsoft.Extensions.DependencyInjection;
@@ -152,8 +151,9 @@ public sealed record Tenant(TenantId TenantId, ApiKeyId KeyId, string Key, HttpC
         return await Read<JobView>(response.EnsureSuccessStatusCode());
     }
 
-    public static string For(ScriptedWorker worker) => TrainBody
-        .Replace("\"pool\":\"reserved\",\"flavor\":null", $"\"pool\":\"{worker.Pool}\",\"flavor\":\"{worker.Flavor}\"", StringComparison.Ordinal);
+    public static string For(ScriptedWorker worker) => TrainBody.Replace(
+        "\"pool\":\"reserved\",\"flavor\":null", $"\"pool\":\"{worker.Pool}\",\"flavor\":\"{worker.Flavor}\"",
+        StringComparison.Ordinal);
 
     public async Task<JobView> Job(JobId job)
     {

@@ -1,7 +1,6 @@
 using System.Collections.Concurrent;
 using System.Threading.Channels;
 using MassTransit;
-using NodaTime;
 using Platform.Contracts;
 using Platform.Contracts.Messages;
 
