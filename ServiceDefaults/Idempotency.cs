@@ -8,7 +8,8 @@ namespace Platform.ServiceDefaults;
 
 /// <summary>
 /// Marks a write that takes an <c>Idempotency-Key</c>: the same key and request replay the first success, the same key
-/// with another request is a 409. Failures are not kept, so that a corrected or later try may use the key again.
+/// with another request is a 409. A failure's answer is not kept, so that the same request may be tried again later; a
+/// corrected one is another request and takes another key.
 /// </summary>
 [AttributeUsage(AttributeTargets.Method)]
 public sealed class IdempotentAttribute : Attribute;
