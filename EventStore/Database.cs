@@ -21,6 +21,8 @@ internal sealed partial class Database : IAsyncDisposable
     // As-of reads wait for the writers of the lane that are under way: their events may be dated before the instant.
     private const string ShowTenantSettled = "select set_config('platform.tenants', $1, true), pg_advisory_xact_lock_shared($2, $3)";
 
+    private readonly AsyncLocal<bool> within = new();
+
     public Database(EventStoreOptions options)
     {
         RequireIdentifier(options.Schema);
@@ -60,10 +62,30 @@ internal sealed partial class Database : IAsyncDisposable
         Batch(new(ShowTenant) { Parameters = { Text($"{{{tenantId}}}") } }, sql, parameters);
 
     /// <summary>The same, after every writer that holds the tenant's lane has ended.</summary>
-    public NpgsqlBatch SettledTenantRead(Guid tenantId, string sql, params ReadOnlySpan<NpgsqlParameter> parameters) =>
-        Batch(
+    public NpgsqlBatch SettledTenantRead(Guid tenantId, string sql, params ReadOnlySpan<NpgsqlParameter> parameters)
+    {
+        RefuseWithinTransaction();
+        return Batch(
             new(ShowTenantSettled) { Parameters = { Text($"{{{tenantId}}}"), Value(LockSpace), Value((int)LaneOf(tenantId)) } },
             sql, parameters);
+    }
+
+    /// <summary>True in a flow of execution that holds a lane's lock by <see cref="EventStore.Transact"/>.</summary>
+    public bool WithinTransaction
+    {
+        get => within.Value;
+        set => within.Value = value;
+    }
+
+    /// <summary>
+    /// Asking for the lane's lock once more would wait for ever, and the database could not see it: it does not know that
+    /// two connections are one caller.
+    /// </summary>
+    public void RefuseWithinTransaction()
+    {
+        if (WithinTransaction)
+            throw new InvalidOperationException("Within a transaction use the transaction itself; the store would wait for its lock.");
+    }
 
     /// <summary>
     /// After a lost connection: what else stands in the pools was most likely lost with it, and each would cost a caller

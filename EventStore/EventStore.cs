@@ -59,7 +59,7 @@ public sealed class EventStore
     public Task<LanePosition> Append(Write write, CancellationToken cancellation)
     {
         cancellation.ThrowIfCancellationRequested();
-        transactions.RefuseWithin(write.TenantId);
+        database.RefuseWithinTransaction();
         return appender.Append(serializer.Prepare(write), cancellation);
     }
 

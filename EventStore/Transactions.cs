@@ -8,23 +8,10 @@ internal sealed class Transactions(
     Database database, EventRows rows, Serializer serializer, Appender appender, InlineProjections inline, Bell bell,
     TimeProvider time)
 {
-    // The lane whose lock this flow of execution holds: asking for it once more would wait for ever, and the database
-    // could not see it, because it does not know that the two connections are one caller.
-    private readonly AsyncLocal<short?> held = new();
-
-    public void RefuseWithin(Guid tenantId)
-    {
-        if (held.Value is not null)
-        {
-            throw new InvalidOperationException(
-                $"Within a transaction use the transaction itself; the store would wait for its lock (tenant {tenantId}).");
-        }
-    }
-
     public async Task<T> Run<T>(
         Guid tenantId, Cause cause, Func<EventTransaction, CancellationToken, Task<T>> work, CancellationToken cancellation)
     {
-        RefuseWithin(tenantId);
+        database.RefuseWithinTransaction();
         var lane = database.LaneOf(tenantId);
         for (var attempt = 0; ; attempt++)
         {
@@ -32,7 +19,7 @@ internal sealed class Transactions(
             var run = new RunOnce<T>();
             try
             {
-                held.Value = lane;
+                database.WithinTransaction = true;
                 await Run(run, tenantId, lane, cause, work, cancellation);
                 bell.Ring(lane);
                 return run.Result!;
@@ -50,7 +37,7 @@ internal sealed class Transactions(
             }
             finally
             {
-                held.Value = null;
+                database.WithinTransaction = false;
                 appender.ReleaseLane(lane);
             }
             await Task.Delay(Faults.Backoff(attempt), time, cancellation);

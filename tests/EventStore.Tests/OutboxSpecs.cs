@@ -146,6 +146,10 @@ public sealed class OutboxSpecs : IAsyncLifetime
         await Should.ThrowAsync<InvalidOperationException>(process.Store.Transact(
             account.TenantId, Cause.Unknown,
             (_, stopping) => process.Store.Append(WriteTo(account, 0, Opened()), stopping), Cancellation));
+        await Should.ThrowAsync<InvalidOperationException>(process.Store.Transact(
+            account.TenantId, Cause.Unknown,
+            (_, stopping) => process.Store.Read(account, stopping, asOf: NodaTime.Instant.FromUtc(2026, 1, 1, 0, 0)), Cancellation));
+        (await process.Store.Append(WriteTo(account, 0, Opened()), Cancellation)).Number.ShouldBe(1);
     }
 
     private static async Task PublishInTurn(Guid tenant, Process[] processes, int count)
