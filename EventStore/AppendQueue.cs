@@ -6,8 +6,9 @@ namespace Platform.EventStore;
 /// </summary>
 internal sealed class AppendQueue(int lanes)
 {
-    // While two commits are under way, new writes gather; more commits at once would only be smaller ones.
-    private const int CommitsAtOnce = 2;
+    // While so many commits are under way, new writes gather: fewer leave the server idle where an answer takes long, more
+    // are only smaller.
+    private const int CommitsAtOnce = 4;
 
     // A batch ends at these: large enough to amortise the commit, small enough to keep the lanes' locks short. Row-level
     // security compares each row with the list of tenants, so that list stays short too.

@@ -90,6 +90,8 @@ internal sealed class Appender(Database database, InlineProjections inline, Bell
 
     private async Task TryCommit(short[] lanes, IReadOnlyList<WaitingWrite> batch)
     {
+        using var activity = Telemetry.Source.StartActivity("eventstore.append");
+        activity?.SetTag("eventstore.writes", batch.Count);
         var started = time.GetTimestamp();
         var writes = new PreparedWrite[batch.Count];
         var folds = false;

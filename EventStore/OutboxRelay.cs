@@ -27,6 +27,9 @@ internal sealed class OutboxRelay(IServiceProvider services, Database database, 
         if (page.Count == 0)
             return Visit.Drained;
 
+        using var activity = Telemetry.Source.StartActivity("eventstore.relay");
+        activity?.SetTag("eventstore.lane", lane);
+        activity?.SetTag("eventstore.messages", page.Count);
         using (var timeout = new CancellationTokenSource(PublishTimeout, time))
         using (var both = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, cancellation))
             await services.GetRequiredService<IMessagePublisher>().Publish([.. page.Select(row => row.Message)], both.Token);

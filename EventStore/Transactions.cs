@@ -48,6 +48,8 @@ internal sealed class Transactions(
         RunOnce<T> run, Guid tenantId, short lane, Cause cause, Func<EventTransaction, CancellationToken, Task<T>> work,
         CancellationToken cancellation)
     {
+        using var activity = Telemetry.Source.StartActivity("eventstore.transact");
+        activity?.SetTag("eventstore.lane", lane);
         await using var connection = await database.Application.OpenConnectionAsync(cancellation);
         await using var transaction = await connection.BeginTransactionAsync(cancellation);
         await using (var lockLane = new NpgsqlCommand($"{TakeLane}, pg_current_xact_id()::text", connection)

@@ -12,7 +12,7 @@ using Platform.Testing;
 namespace Platform.Benchmarks;
 
 /// <summary>
-/// <c>append [--seconds 3] [--repeats 5]</c>: appends, loads and a rebuild beside what PostgreSQL does without an event store
+/// <c>append [--seconds 3] [--repeats 5] [--writers 8]</c>: appends, loads and a rebuild beside what PostgreSQL does without an event store
 /// in the same run: one prepared INSERT and commit per event at equal connections, one binary COPY, one bare scan with
 /// deserialisation. Samples of all kinds take turns, so that a noisy minute hits all of them; shown are medians.
 /// Needs PLATFORM_POSTGRES.
@@ -24,12 +24,14 @@ internal static class AppendBenchmark
     private const int CopyRows = 100_000;
     private const int FoldEvents = 100_000;
 
-    private static readonly int[] Writers = [1, 8, 32];
+    private static int[] Writers { get; set; } = [1, 8, 32];
 
     public static async Task Run(string[] options)
     {
         var seconds = Option(options, "--seconds", 3);
         var repeats = (int)Option(options, "--repeats", 5);
+        if (Option(options, "--writers", 0) is > 0 and var only)
+            Writers = [(int)only];
         await using var database = await TestDatabase.Create(App, System);
         await Migrations.Run(database.Owner, "bench", App, System, typeof(AppendBenchmark).Assembly, CancellationToken.None);
         await using var owner = NpgsqlDataSource.Create(database.Owner);

@@ -7,6 +7,6 @@ switch (args)
         await AppendBenchmark.Run(options);
         return 0;
     default:
-        Console.Error.WriteLine("usage: dotnet run -c Release --project tests/Benchmarks -- append [--seconds 3] [--repeats 5]");
+        Console.Error.WriteLine("usage: dotnet run -c Release --project tests/Benchmarks -- append [--seconds 3] [--repeats 5] [--writers 8]");
         return 2;
 }

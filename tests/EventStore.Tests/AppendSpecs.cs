@@ -190,7 +190,7 @@ public sealed class AppendSpecs : IAsyncLifetime
         }, Cancellation);
         await holding.Task;
 
-        // Two commits at once are the most a process makes; these are enough for both to meet the held lane.
+        // Enough of them that a commit of several lanes meets the held one.
         var delayed = process.Store.Append(WriteTo(Account(slow), 0, Opened()), Cancellation);
         var appends = tenants.Select(tenant => process.Store.Append(WriteTo(Account(tenant), 0, Opened()), Cancellation)).ToList();
         await Until(() => appends.Count(append => append.IsCompletedSuccessfully) >= 20);
