@@ -2,6 +2,7 @@ using System.Text.Json.Serialization;
 using Platform.Billing.ApiKeys;
 using Platform.Billing.Catalog;
 using Platform.Billing.Invoices;
+using Platform.Billing.Rating;
 using Platform.Billing.Subscriptions;
 using Platform.Billing.Tenants;
 using Platform.Billing.Usage;
@@ -28,6 +29,8 @@ namespace Platform.Billing;
 [JsonSerializable(typeof(Page<PlanView>))]
 [JsonSerializable(typeof(PublishPlan.NewPlan))]
 [JsonSerializable(typeof(PublishPlan.NewPlanVersion))]
+[JsonSerializable(typeof(PreviewRating.RatingRequest))]
+[JsonSerializable(typeof(PreviewRating.RatingPreview))]
 [JsonSerializable(typeof(SubscriptionEvent))]
 [JsonSerializable(typeof(SubscriptionView))]
 [JsonSerializable(typeof(Page<SubscriptionView>))]

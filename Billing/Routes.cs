@@ -1,6 +1,7 @@
 using Platform.Billing.ApiKeys;
 using Platform.Billing.Catalog;
 using Platform.Billing.Invoices;
+using Platform.Billing.Rating;
 using Platform.Billing.Subscriptions;
 using Platform.Billing.Tenants;
 using Platform.Billing.Usage;
@@ -30,6 +31,8 @@ public static class Routes
             var plans = app.MapGroup("/v1/plans").WithTags("Plans");
             PublishPlan.Map(plans);
             PlanView.Map(plans);
+
+            PreviewRating.Map(app.MapGroup("/v1/rating").WithTags("Rating"));
 
             var subscriptions = app.MapGroup("/v1/subscriptions").WithTags("Subscriptions");
             StartSubscription.Map(subscriptions);

@@ -80,6 +80,12 @@ public static class PublishPlan
         errors.ThrowIfAny();
     }
 
+    private static IEnumerable<PriceFault> Faults(PriceModel price, int index) =>
+        PriceRules.Faults(price) is var faults && faults.Any() ? Named(faults, index) : Named(PriceRules.Falls(price), index);
+
+    private static IEnumerable<PriceFault> Named(IEnumerable<PriceFault> faults, int index) =>
+        faults.Select(fault => fault with { Field = $"charges[{index}].{fault.Field}" });
+
     private static Task<Results<Created<PlanView>, ProblemHttpResult>> Publish(
         NewPlan request, Caller caller, RequestId requestId, EventStore.EventStore store, Documents documents, TimeProvider clock,
         CancellationToken cancellation) =>
@@ -101,6 +107,10 @@ public static class PublishPlan
         TimeProvider clock, CancellationToken cancellation)
     {
         Validate(key, terms);
+        PriceFault[] faults = [.. terms.Charges.Index().SelectMany(it => Faults(it.Item.ToPrice(), it.Index))];
+        if (faults.Length > 0)
+            return faults.ToProblem();
+
         var meters = await MeterView.OfKeys(documents, terms.Charges.Select(charge => charge.Meter), cancellation);
         var known = meters.Select(meter => meter.Key).ToHashSet();
         var at = clock.Now();

@@ -25,7 +25,7 @@ public static class DraftInvoice
                 command.At),
             .. command.Lines.Select((line, index) => new InvoiceLineAdded(
                 index + 1, line.Kind, line.Description, line.Meter, line.Quantity, line.Unit, line.UnitAmount, line.Amount,
-                line.Window.Start, line.Window.End, command.Subscription.PlanVersion, command.At)),
+                line.Window.Start, line.Window.End, command.Subscription.PlanVersion, command.At, line.Breakdown)),
         ],
         _ => [],
     };

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Text.Json.Serialization;
 using System.Text.Json.Serialization.Metadata;
 using Microsoft.AspNetCore.Http.HttpResults;
 using NodaTime;
@@ -25,12 +26,14 @@ public sealed record InvoiceView(
     /// <param name="End">Excluded.</param>
     public sealed record InvoicedPeriod(int Number, Instant Start, Instant End, string TimeZone);
 
-    /// <param name="UnitAmount">Exact price of one unit in the invoice's currency.</param>
+    /// <param name="UnitAmount">Exact price of one unit in the invoice's currency; null where the charge has no single one.</param>
     /// <param name="WindowStart">Start of the use that the line is for, included.</param>
     /// <param name="WindowEnd">Its end, excluded.</param>
+    /// <param name="Breakdown">How the amount came about, summing to it before rounding; absent where it is quantity times unit amount.</param>
     public sealed record InvoiceLine(
-        int Number, LineKind Kind, string Description, string? Meter, decimal Quantity, string Unit, decimal UnitAmount,
-        Money Amount, Instant WindowStart, Instant WindowEnd, int PlanVersion);
+        int Number, LineKind Kind, string Description, string? Meter, decimal Quantity, string Unit, decimal? UnitAmount,
+        Money Amount, Instant WindowStart, Instant WindowEnd, int PlanVersion,
+        [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyList<RatingStep>? Breakdown = null);
 
     public static InvoiceView? Fold(InvoiceView? view, InvoiceEvent @event) => (view, @event) switch
     {
@@ -45,7 +48,7 @@ public sealed record InvoiceView(
                 .. draft.Lines,
                 new(
                     it.Line, it.Kind, it.Description, it.Meter, it.Quantity, it.Unit, it.UnitAmount, it.Amount, it.WindowStart,
-                    it.WindowEnd, it.PlanVersion),
+                    it.WindowEnd, it.PlanVersion, it.Breakdown),
             ],
             Subtotal = draft.Subtotal + it.Amount,
             Total = draft.Total + it.Amount,

@@ -1,3 +1,4 @@
+using NodaTime;
 using Npgsql;
 using Platform.Billing.Catalog;
 using Platform.Billing.Rating;
@@ -34,19 +35,68 @@ public static class PeriodUsage
         NpgsqlConnection connection, TenantId tenant, SubscriptionId id, Subscription subscription, BillingPeriod period,
         long through, IReadOnlyList<MeterView> meters, CancellationToken cancellation)
     {
+        var zone = DateTimeZoneProviders.Tzdb[subscription.TimeZone];
+        var running = Whole(period.Start);
+        var runningBilledFrom = await BilledFrom(running);
         var quantities = new List<MeteredQuantity>();
         foreach (var meter in meters)
+        {
+            // Every quantity stands on what its period by the calendar was billed before, late reports before the running use.
+            var billed = new Dictionary<BillingPeriod, decimal?>();
+            foreach (var (window, quantity) in await Late(meter))
+            {
+                var already = await AlreadyBilled(meter, Whole(window.Start));
+                quantities.Add(new(meter.Key, meter.Unit, quantity, window, Late: true, already));
+                billed[Whole(window.Start)] = (already ?? 0) + quantity;
+            }
+
+            quantities.Add(new(
+                meter.Key, meter.Unit, await Quantity(meter, period, through), period, Late: false,
+                await AlreadyBilled(meter, running)));
+
+            async Task<decimal?> AlreadyBilled(MeterView of, BillingPeriod whole)
+            {
+                if (billed.TryGetValue(whole, out var known))
+                    return known;
+                var from = whole == running ? runningBilledFrom : await BilledFrom(whole);
+                return from is { } start
+                    ? await Quantity(of, new(start, Instant.Min(whole.End, period.Start)), subscription.UsageThrough)
+                    : null;
+            }
+        }
+
+        return quantities;
+
+        BillingPeriod Whole(Instant at) => BillingPeriods.Containing(at, subscription.BillingAnchorDay, zone);
+
+        // Closed periods follow each other without a gap: those of one period by the calendar begin here.
+        async Task<Instant?> BilledFrom(BillingPeriod whole)
+        {
+            await using var command = connection.Command(
+                """
+                select starts_at from billing.billing_periods
+                where tenant_id = $1 and subscription_id = $2 and number < $3 and starts_at >= $4 and starts_at < $5
+                order by starts_at limit 1
+                """,
+                Sql.P(tenant.Value), Sql.P(id.Value), Sql.P(subscription.PeriodNumber), Sql.P(whole.Start), Sql.P(whole.End));
+            await using var reader = await command.ExecuteReaderAsync(cancellation);
+            return await reader.ReadAsync(cancellation) ? reader.Instant(0) : null;
+        }
+
+        async Task<decimal> Quantity(MeterView meter, BillingPeriod window, long position)
         {
             await using var onTime = connection.Command(
                 $"""
                 select {Value} from billing.usage_events
                 where tenant_id = $1 and type = $3 and time >= $4 and time < $5 and position <= $6
                 """,
-                Sql.P(tenant.Value), Sql.Optional(meter.ValueProperty), Sql.P(meter.EventType), Sql.P(period.Start),
-                Sql.P(period.End), Sql.P(through));
-            quantities.Add(new(
-                meter.Key, meter.Unit, Exact((string)(await onTime.ExecuteScalarAsync(cancellation))!), period, Late: false));
+                Sql.P(tenant.Value), Sql.Optional(meter.ValueProperty), Sql.P(meter.EventType), Sql.P(window.Start),
+                Sql.P(window.End), Sql.P(position));
+            return Exact((string)(await onTime.ExecuteScalarAsync(cancellation))!);
+        }
 
+        async Task<List<(BillingPeriod Window, decimal Quantity)>> Late(MeterView meter)
+        {
             await using var late = connection.Command(
                 $"""
                 select {Value}, earlier.starts_at, earlier.ends_at
@@ -56,18 +106,16 @@ public static class PeriodUsage
                  and time >= earlier.starts_at and time < earlier.ends_at
                 where usage_events.tenant_id = $1 and type = $3 and position > $4 and position <= $5 and time < $8
                 group by earlier.starts_at, earlier.ends_at
+                order by earlier.starts_at
                 """,
                 Sql.P(tenant.Value), Sql.Optional(meter.ValueProperty), Sql.P(meter.EventType), Sql.P(subscription.UsageThrough),
                 Sql.P(through), Sql.P(id.Value), Sql.P(subscription.PeriodNumber), Sql.P(period.Start));
             await using var reader = await late.ExecuteReaderAsync(cancellation);
+            var windows = new List<(BillingPeriod, decimal)>();
             while (await reader.ReadAsync(cancellation))
-            {
-                quantities.Add(new(
-                    meter.Key, meter.Unit, Exact(reader.GetString(0)), new(reader.Instant(1), reader.Instant(2)), Late: true));
-            }
+                windows.Add((new(reader.Instant(1), reader.Instant(2)), Exact(reader.GetString(0))));
+            return windows;
         }
-
-        return quantities;
     }
 
     private static decimal Exact(string text) =>

@@ -2,12 +2,76 @@ using System.Text.Json.Serialization;
 
 namespace Platform.Billing.Rating;
 
-/// <summary>What a plan takes for the quantity of one meter. <c>model</c> on the wire chooses the case; more models join here.</summary>
+/// <summary>
+/// What a plan takes for the quantity of one meter in a billing period by the calendar. <c>model</c> on the wire chooses the case.
+/// Only models that need nothing but a quantity are here: the ledger's meters know no amounts of events.
+/// </summary>
 /// <param name="Meter">The meter's key.</param>
 /// <param name="DisplayName">The text of the invoice line.</param>
 [JsonPolymorphic(TypeDiscriminatorPropertyName = "model")]
 [JsonDerivedType(typeof(PerUnitCharge), "per_unit")]
-public abstract record Charge(string Meter, string DisplayName);
+[JsonDerivedType(typeof(FlatCharge), "flat")]
+[JsonDerivedType(typeof(GraduatedCharge), "graduated")]
+[JsonDerivedType(typeof(VolumeCharge), "volume")]
+[JsonDerivedType(typeof(PackageCharge), "package")]
+public abstract record Charge(string Meter, string DisplayName)
+{
+    /// <summary>The first units of each billing period that cost nothing.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public decimal? FreeUnits { get; init; }
+
+    /// <summary>Owed for each billing period at least, in major units of the plan's currency.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public decimal? MinimumAmount { get; init; }
+
+    /// <summary>Never more than that in a billing period.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public decimal? MaximumAmount { get; init; }
+
+    protected Limits Limits => new(FreeUnits ?? 0, MinimumAmount, MaximumAmount);
+
+    /// <summary>The terms as rating reads them.</summary>
+    public abstract PriceModel ToPrice();
+}
 
 /// <param name="UnitPrice">Exact price of one unit of the meter in the plan's currency, at most 12 decimals.</param>
-public sealed record PerUnitCharge(string Meter, string DisplayName, decimal UnitPrice) : Charge(Meter, DisplayName);
+public sealed record PerUnitCharge(string Meter, string DisplayName, decimal UnitPrice) : Charge(Meter, DisplayName)
+{
+    public override PriceModel ToPrice() => new PerUnitPrice(UnitPrice, Limits);
+}
+
+/// <param name="Amount">For each billing period, whatever was used.</param>
+public sealed record FlatCharge(string Meter, string DisplayName, decimal Amount) : Charge(Meter, DisplayName)
+{
+    public override PriceModel ToPrice() => new FlatPrice(Amount, Limits);
+}
+
+/// <param name="Tiers">By their end; only the last is without one.</param>
+public sealed record GraduatedCharge(string Meter, string DisplayName, IReadOnlyList<Tier> Tiers) : Charge(Meter, DisplayName)
+{
+    public override PriceModel ToPrice() => new GraduatedPrice(Tiers, Limits);
+
+    // By content, so that the same terms again are no new version of a plan.
+    public bool Equals(GraduatedCharge? other) => base.Equals(other) && Tiers.SequenceEqual(other.Tiers);
+
+    public override int GetHashCode() => HashCode.Combine(base.GetHashCode(), Tiers.Count);
+}
+
+/// <param name="Tiers">By their end; only the last is without one. More use never costs less.</param>
+public sealed record VolumeCharge(string Meter, string DisplayName, IReadOnlyList<Tier> Tiers) : Charge(Meter, DisplayName)
+{
+    public override PriceModel ToPrice() => new VolumePrice(Tiers, Limits);
+
+    public bool Equals(VolumeCharge? other) => base.Equals(other) && Tiers.SequenceEqual(other.Tiers);
+
+    public override int GetHashCode() => HashCode.Combine(base.GetHashCode(), Tiers.Count);
+}
+
+/// <param name="PackageSize">Units in a package.</param>
+/// <param name="PackageAmount">Price of a package.</param>
+public sealed record PackageCharge(
+    string Meter, string DisplayName, decimal PackageSize, decimal PackageAmount,
+    PackageRounding PackageRounding = PackageRounding.Up) : Charge(Meter, DisplayName)
+{
+    public override PriceModel ToPrice() => new PackagePrice(PackageSize, PackageAmount, PackageRounding, Limits);
+}

@@ -10,7 +10,12 @@ namespace Platform.Billing.Rating;
 /// <param name="Late">
 /// The usage belongs to a period that was closed before the ledger knew it; <paramref name="Window"/> is that period.
 /// </param>
-public sealed record MeteredQuantity(string Meter, string Unit, decimal Quantity, BillingPeriod Window, bool Late);
+/// <param name="AlreadyBilled">
+/// What the same billing period by the calendar was charged for before this: on earlier invoices, and late usage rated with it.
+/// Null where no part of that period was ever billed.
+/// </param>
+public sealed record MeteredQuantity(
+    string Meter, string Unit, decimal Quantity, BillingPeriod Window, bool Late, decimal? AlreadyBilled = null);
 
 public enum LineKind
 {
@@ -20,11 +25,12 @@ public enum LineKind
 }
 
 /// <summary>One line of an invoice with what explains it.</summary>
-/// <param name="UnitAmount">Exact price of one unit, before rounding.</param>
-/// <param name="Amount">Quantity times unit amount, rounded once.</param>
+/// <param name="UnitAmount">Exact price of one unit, before rounding; null where the charge has no single one.</param>
+/// <param name="Amount">Rounded once.</param>
+/// <param name="Breakdown">How the amount came about; null where it is just quantity times unit amount.</param>
 public sealed record RatedLine(
-    LineKind Kind, string Description, string? Meter, decimal Quantity, string Unit, decimal UnitAmount, Money Amount,
-    BillingPeriod Window);
+    LineKind Kind, string Description, string? Meter, decimal Quantity, string Unit, decimal? UnitAmount, Money Amount,
+    BillingPeriod Window, IReadOnlyList<RatingStep>? Breakdown = null);
 
 /// <summary>
 /// Turns a period's usage and a plan's terms into lines. Pure: the same input gives the same lines for ever. Amounts are exact
@@ -46,7 +52,7 @@ public static class RatePeriod
         .. terms.Charges.SelectMany(charge => usage
             .Where(quantity => quantity.Meter == charge.Meter && (!quantity.Late || quantity.Quantity != 0))
             .OrderBy(quantity => quantity.Late).ThenBy(quantity => quantity.Window.Start)
-            .Select(quantity => Line(charge, quantity, terms.Currency))),
+            .Select(quantity => Line(charge, quantity, period, whole, terms.Currency))),
     ];
 
     // The fee of a slice is what the period owes at the slice's end minus what it owed at its start. Summed over all slices of
@@ -80,17 +86,29 @@ public static class RatePeriod
             (decimal)(end - start).BclCompatibleTicks / NodaConstants.TicksPerSecond;
     }
 
-    private static RatedLine Line(Charge charge, MeteredQuantity usage, Currency currency)
+    // Usage is what the calendar's period owes after it minus what it owed before, so that tiers, free units and limits go on over
+    // slices and late reports, and all lines of a period sum to what one run over it would owe.
+    private static RatedLine Line(
+        Charge charge, MeteredQuantity usage, BillingPeriod period, BillingPeriod whole, Currency currency)
     {
-        var (unitAmount, amount) = charge switch
-        {
-            PerUnitCharge perUnit => (perUnit.UnitPrice, Money.Round(usage.Quantity * perUnit.UnitPrice, currency)),
-            _ => throw new UnreachableException($"No rating for {charge.GetType().Name}."),
-        };
+        var price = charge.ToPrice();
+        var ofEndedPeriod = usage.Late && usage.Window.Start < whole.Start;
+        var endsPeriod = !usage.Late && period.End == whole.End;
+        var before = usage.AlreadyBilled is { } billed
+            ? Rating.Rate.Of(price, Measured.Units(billed), periodEnd: ofEndedPeriod).Amount
+            : 0;
+        var slice = Rating.Rate.Slice(
+            price, Measured.Units((usage.AlreadyBilled ?? 0) + usage.Quantity), periodEnd: ofEndedPeriod || endsPeriod, before,
+            usage.AlreadyBilled, currency);
+
+        var unitAmount = (price as PerUnitPrice)?.UnitAmount;
+        var isPlain = unitAmount is { } each && Money.Round(usage.Quantity * each, currency) == slice.Rounded;
         var (kind, description) = usage.Late
             ? (LineKind.LateUsage, $"{charge.DisplayName}, reported late")
             : (LineKind.Usage, charge.DisplayName);
 
-        return new(kind, description, charge.Meter, usage.Quantity, usage.Unit, unitAmount, amount, usage.Window);
+        return new(
+            kind, description, charge.Meter, usage.Quantity, usage.Unit, unitAmount, slice.Rounded, usage.Window,
+            isPlain ? null : slice.Breakdown);
     }
 }

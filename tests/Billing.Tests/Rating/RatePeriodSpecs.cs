@@ -47,7 +47,7 @@ public class RatePeriodSpecs
 
         line.UnitAmount.ShouldBe(1.1071428571m);
         line.Amount.ShouldBe(new(9_96, Currency.EUR));
-        Decimals.TryParse(Decimals.Format(line.UnitAmount), out _).ShouldBeTrue();
+        Decimals.TryParse(Decimals.Format(line.UnitAmount!.Value), out _).ShouldBeTrue();
     }
 
     [Fact]

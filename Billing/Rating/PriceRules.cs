@@ -1,0 +1,127 @@
+using System.Globalization;
+using Microsoft.AspNetCore.Http.HttpResults;
+using Platform.ServiceDefaults;
+
+namespace Platform.Billing.Rating;
+
+/// <param name="Field">Below the charge: <c>tiers[1].up_to</c>.</param>
+/// <param name="Problem">A sentence for people.</param>
+public readonly record struct PriceFault(string Field, string Problem);
+
+/// <summary>Which terms of a price make sense. Terms without a fault can be rated for any quantity that is not negative.</summary>
+public static class PriceRules
+{
+    private const int TiersMax = 100;
+
+    public static IEnumerable<PriceFault> Faults(PriceModel price) =>
+    [
+        .. price switch
+        {
+            FlatPrice it => Amount("amount", it.Amount),
+            PerUnitPrice it => Price("unit_amount", it.UnitAmount),
+            GraduatedPrice it => OfTiers(it.Tiers),
+            VolumePrice it => OfTiers(it.Tiers),
+            PackagePrice it =>
+            [
+                .. Amount("package_amount", it.PackageAmount),
+                .. Quantity("package_size", it.PackageSize),
+                .. When(it.PackageSize == 0, "package_size", "A package holds something."),
+            ],
+            PercentagePrice it => OfPercentage(it),
+            GraduatedPercentagePrice it =>
+            [
+                .. Ends([.. it.Tiers.Select(tier => tier.UpTo)]),
+                .. it.Tiers.Index().SelectMany(tier => Share($"tiers[{tier.Index}].rate", tier.Item.Rate)),
+                .. it.Tiers.Index().SelectMany(tier => Amount($"tiers[{tier.Index}].flat_amount", tier.Item.FlatAmount)),
+            ],
+            DynamicPrice it => Price("unit_amount", it.UnitAmount),
+            _ => throw new System.Diagnostics.UnreachableException($"No rules for {price.GetType().Name}."),
+        },
+        .. Quantity("free_units", price.Limits.FreeUnits),
+        .. When(
+            price is FlatPrice or PercentagePrice or DynamicPrice && price.Limits.FreeUnits != 0, "free_units",
+            "This model counts no units."),
+        .. Amount("minimum_amount", price.Limits.MinimumAmount),
+        .. Amount("maximum_amount", price.Limits.MaximumAmount),
+        .. When(
+            price.Limits.MaximumAmount < price.Limits.MinimumAmount, "maximum_amount", "The maximum is not below the minimum."),
+    ];
+
+    /// <summary>
+    /// Where more use would cost less. Usage that is reported late would then lower an invoice that was sent, and there is no
+    /// wallet yet to put the difference into; so no plan may have such a charge.
+    /// </summary>
+    public static IEnumerable<PriceFault> Falls(PriceModel price) => price is not VolumePrice volume
+        ? []
+        : volume.Tiers.Zip(volume.Tiers.Skip(1)).Index()
+            .Where(it => it.Item.First.UpTo is { } end && At(it.Item.Second, end) < At(it.Item.First, end))
+            .Select(it => new PriceFault(
+                $"tiers[{it.Index + 1}].unit_amount",
+                "More use would cost less here. A plan's charge never falls: raise this tier's flat amount, or use graduated tiers."));
+
+    /// <summary>422 with every field named, below <paramref name="prefix"/>.</summary>
+    internal static ProblemHttpResult ToProblem(this IEnumerable<PriceFault> faults, string prefix = "") => Problems.Problem(
+        StatusCodes.Status422UnprocessableEntity, "charge.invalid", "The charge makes no sense.",
+        faults.GroupBy(fault => prefix + fault.Field)
+            .ToDictionary(field => field.Key, field => field.Select(fault => fault.Problem).ToArray()));
+
+    internal static IEnumerable<PriceFault> Quantity(string field, decimal? quantity) => When(
+        quantity is { } it && (it is < 0 or >= 1_000_000_000_000_000 || it.Scale > 9), field,
+        "A quantity is not negative, below 1000000000000000 and has at most 9 decimals.");
+
+    internal static IEnumerable<PriceFault> Amount(string field, decimal? amount) => When(
+        amount is { } it && (it is < 0 or >= 1_000_000_000_000 || it.Scale > 12), field,
+        "An amount is not negative, below 1000000000000 and has at most 12 decimals.");
+
+    internal static IEnumerable<PriceFault> When(bool wrong, string field, string problem) =>
+        wrong ? [new(field, problem)] : [];
+
+    private static IEnumerable<PriceFault> Price(string field, decimal? price) => When(
+        price is { } it && (it is < 0 or >= 1_000_000_000 || it.Scale > 12), field,
+        "A price is not negative, below 1000000000 and has at most 12 decimals.");
+
+    private static IEnumerable<PriceFault> Share(string field, decimal rate) => When(
+        rate is < 0 or > 1 || rate.Scale > 12, field, "A rate is a fraction from 0 to 1 with at most 12 decimals: 0.013 is 1.3 %.");
+
+    private static IEnumerable<PriceFault> OfPercentage(PercentagePrice price) =>
+    [
+        .. Share("rate", price.Rate),
+        .. Amount("fixed_amount", price.FixedAmount),
+        .. When(price.FreeEvents < 0, "free_events", "A number of events is not negative."),
+        .. Amount("free_amount", price.FreeAmount),
+        .. Amount("per_event_minimum", price.PerEventMinimum),
+        .. Amount("per_event_maximum", price.PerEventMaximum),
+        .. When(price.PerEventMaximum < price.PerEventMinimum, "per_event_maximum", "The maximum is not below the minimum."),
+    ];
+
+    private static IEnumerable<PriceFault> OfTiers(IReadOnlyList<Tier> tiers) =>
+    [
+        .. Ends([.. tiers.Select(tier => tier.UpTo)]),
+        .. tiers.Index().SelectMany(tier => Price($"tiers[{tier.Index}].unit_amount", tier.Item.UnitAmount)),
+        .. tiers.Index().SelectMany(tier => Amount($"tiers[{tier.Index}].flat_amount", tier.Item.FlatAmount)),
+    ];
+
+    private static IEnumerable<PriceFault> Ends(IReadOnlyList<decimal?> ends)
+    {
+        if (ends.Count is 0 or > TiersMax)
+            yield return new("tiers", string.Create(CultureInfo.InvariantCulture, $"1 to {TiersMax} tiers are needed."));
+
+        var start = 0m;
+        foreach (var (index, end) in ends.Index())
+        {
+            var field = $"tiers[{index}].up_to";
+            var isLast = index == ends.Count - 1;
+            if (end is null && !isLast)
+                yield return new(field, "Only the last tier is without an end.");
+            if (end is not null && isLast)
+                yield return new(field, "The last tier has no end: null.");
+            if (end <= start)
+                yield return new(field, "A tier ends above the one before it, and the first above 0.");
+            foreach (var fault in Quantity(field, end))
+                yield return fault;
+            start = end ?? start;
+        }
+    }
+
+    private static decimal At(Tier tier, decimal units) => units * tier.UnitAmount + tier.FlatAmount;
+}
