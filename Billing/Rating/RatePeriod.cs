@@ -8,7 +8,8 @@ namespace Platform.Billing.Rating;
 
 /// <summary>What one meter measured in one window.</summary>
 /// <param name="Late">
-/// The usage belongs to a period that was closed before the ledger knew it; <paramref name="Window"/> is that period.
+/// The usage, or its correction, belongs to a period that was closed before the ledger knew it; <paramref name="Window"/> is that
+/// period. Negative where corrections take back more than was reported late.
 /// </param>
 public sealed record MeteredQuantity(string Meter, string Unit, decimal Quantity, BillingPeriod Window, bool Late);
 
@@ -17,6 +18,12 @@ public enum LineKind
     RecurringFee,
     Usage,
     LateUsage,
+
+    /// <summary>What the subscription's invoice before carried forward, negative.</summary>
+    CreditBroughtForward,
+
+    /// <summary>What would have made the total negative, positive; the next invoice begins with it.</summary>
+    CreditCarriedForward,
 }
 
 /// <summary>One line of an invoice with what explains it.</summary>
@@ -88,7 +95,7 @@ public static class RatePeriod
             _ => throw new UnreachableException($"No rating for {charge.GetType().Name}."),
         };
         var (kind, description) = usage.Late
-            ? (LineKind.LateUsage, $"{charge.DisplayName}, reported late")
+            ? (LineKind.LateUsage, $"{charge.DisplayName}, {(usage.Quantity < 0 ? "corrected" : "reported late")}")
             : (LineKind.Usage, charge.DisplayName);
 
         return new(kind, description, charge.Meter, usage.Quantity, usage.Unit, unitAmount, amount, usage.Window);

@@ -125,7 +125,7 @@ public static class UsageEventReader
                 var text = member.Value.ValueKind == JsonValueKind.String ? member.Value.GetString() : null;
                 if (member.Value.ValueKind == JsonValueKind.Number)
                     Fault($"data.{member.Name}", "A quantity is a string of digits, \"12.50\": numbers lose decimals on the way.");
-                else if (text is null || text.Length > 1000 || text.Contains('\0', StringComparison.Ordinal))
+                else if (text is null || text.Length > 1000 || (member.Name + text).Contains('\0', StringComparison.Ordinal))
                     Fault($"data.{member.Name}", "Members of data are strings of at most 1000 characters.");
                 else
                     data[member.Name] = text;
