@@ -172,11 +172,19 @@ public static class ReportUsage
     private static UsageResult Rejected(int index, JsonElement json, IReadOnlyList<UsageFault> faults) =>
         new(index, TextOf(json, "source"), TextOf(json, "id"), UsageStatus.Rejected, faults[0].Code, ByField(faults));
 
-    private static string? TextOf(JsonElement json, string member) =>
-        json.ValueKind == JsonValueKind.Object && json.TryGetProperty(member, out var value)
-        && value.ValueKind == JsonValueKind.String
-            ? value.GetString()
-            : null;
+    private static string? TextOf(JsonElement json, string member)
+    {
+        if (json.ValueKind != JsonValueKind.Object || !json.TryGetProperty(member, out var value) || value.ValueKind != JsonValueKind.String)
+            return null;
+        try
+        {
+            return value.GetString();
+        }
+        catch (InvalidOperationException)
+        {
+            return null;    // half a surrogate pair is no text to answer with
+        }
+    }
 
     internal static Dictionary<string, string[]> ByField(IReadOnlyList<UsageFault> faults) => faults
         .GroupBy(fault => fault.Field)

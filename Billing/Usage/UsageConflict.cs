@@ -14,11 +14,11 @@ namespace Platform.Billing.Usage;
 /// <param name="Refused">What was sent later under the same identity. The same content sent again is listed once.</param>
 /// <param name="ReportedBy">Who sent it first: an API key or a worker.</param>
 public sealed record UsageConflict(
-    long Position, string Source, string Id, UsageConflict.Content Kept, UsageConflict.Content Refused, string ReportedBy,
+    long Position, string Source, string Id, UsageConflict.ConflictingContent Kept, UsageConflict.ConflictingContent Refused, string ReportedBy,
     Instant ReportedAt)
 {
     /// <summary>An event without its identity.</summary>
-    public sealed record Content(string Type, string? Subject, Instant Time, IReadOnlyDictionary<string, string> Data);
+    public sealed record ConflictingContent(string Type, string? Subject, Instant Time, IReadOnlyDictionary<string, string> Data);
 
     public static void Map(RouteGroupBuilder usage) => usage.MapGet("/conflicts", List).WithName("ListUsageConflicts");
 
@@ -40,7 +40,7 @@ public sealed record UsageConflict(
         return TypedResults.Ok(page.Of(rows, row => PositionCursor.Of(row.Position)));
     }
 
-    private static Content ContentAt(NpgsqlDataReader row, int column) => new(
+    private static ConflictingContent ContentAt(NpgsqlDataReader row, int column) => new(
         row.GetString(column), row.Text(column + 1), row.Instant(column + 2),
         JsonSerializer.Deserialize(row.GetString(column + 3), BillingJson.Default.DictionaryStringString)!);
 }

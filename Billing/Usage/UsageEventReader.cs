@@ -36,6 +36,19 @@ public static class UsageEventReader
     /// <returns>The event, or everything that is wrong with it.</returns>
     public static (UsageEvent? Event, IReadOnlyList<UsageFault> Faults) Read(JsonElement json, TenantId tenant)
     {
+        try
+        {
+            return ReadMembers(json, tenant);
+        }
+        catch (InvalidOperationException)
+        {
+            // JSON may escape half a surrogate pair, which is valid JSON and no text.
+            return (null, [new("body", Malformed, "A string is no valid Unicode text.", Malformed: true)]);
+        }
+    }
+
+    private static (UsageEvent? Event, IReadOnlyList<UsageFault> Faults) ReadMembers(JsonElement json, TenantId tenant)
+    {
         if (json.ValueKind != JsonValueKind.Object)
             return (null, [new("body", Malformed, "A usage event is a JSON object.", Malformed: true)]);
 

@@ -58,4 +58,23 @@ public sealed class UsageLimitSpecs(BillingHost billing)
         (await Total(tenant, catalog.Calls)).ShouldBe("7");
         (await billing.Count("usage_conflicts", tenant.Id)).ShouldBe(1);
     }
+
+    [Fact]
+    public async Task An_event_whose_text_is_no_text_keeps_no_other_out()
+    {
+        var (tenant, catalog) = (await billing.NewTenant(), await billing.NewCatalog());
+        const string rest = """ "source":"test","type":"inference.call","time":"2026-03-09T11:00:00Z" """;
+
+        var answer = await tenant.Partner.Post(
+            "/v1/usage/events",
+            $$$"""
+            [{"id":"\ud800",{{{rest}}},"data":{"calls":"1"}}, {"id":"1",{{{rest}}},"data":{"calls":"2"}},
+             {"id":"2",{{{rest}}},"data":{"calls":"4","a\u0000":"x"}}, {"id":"3",{{{rest}}},"data":{"calls":"8","note":"\udfff"}}]
+            """);
+
+        answer.Status.ShouldBe(200, answer.Text);
+        answer.Json.GetProperty("results").EnumerateArray().Select(it => it.GetProperty("status").GetString())
+            .ShouldBe(["rejected", "accepted", "rejected", "rejected"]);
+        (await Total(tenant, catalog.Calls)).ShouldBe("2");
+    }
 }
