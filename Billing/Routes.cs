@@ -43,6 +43,8 @@ public static class Routes
             ReportUsage.Map(usage);
             UsageByWindow.Map(usage);
             UsageEventView.Map(usage);
+            CorrectUsage.Map(usage);
+            UsageConflict.Map(usage);
             AttemptView.Map(usage);
             QuarantinedBatch.Map(usage);
 

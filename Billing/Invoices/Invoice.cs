@@ -43,17 +43,31 @@ public enum InvoiceStatus
 }
 
 /// <summary>Only what the invoice features need to decide. What people read is <see cref="InvoiceView"/>.</summary>
-public sealed record Invoice(InvoiceStatus Status, Money Total, int LineCount) : IEvolve<Invoice, InvoiceEvent>
+/// <param name="CarriedForward">Credit that the subscription's next invoice begins with.</param>
+public sealed record Invoice(InvoiceStatus Status, Money Total, int LineCount, Money CarriedForward) : IEvolve<Invoice, InvoiceEvent>
 {
-    public static Invoice Initial => new(InvoiceStatus.Missing, Total: default, LineCount: 0);
+    public static Invoice Initial => new(InvoiceStatus.Missing, Total: default, LineCount: 0, CarriedForward: default);
 
     public static StreamId Stream(TenantId tenant, InvoiceId invoice) => new(tenant.Value, "invoice", invoice.Value);
 
     public static Invoice Evolve(Invoice invoice, InvoiceEvent @event) => @event switch
     {
-        InvoiceDrafted drafted => invoice with { Status = InvoiceStatus.Draft, Total = Money.Zero(drafted.Currency) },
-        InvoiceLineAdded line => invoice with { Total = invoice.Total + line.Amount, LineCount = invoice.LineCount + 1 },
+        InvoiceDrafted drafted => invoice with
+        {
+            Status = InvoiceStatus.Draft,
+            Total = Money.Zero(drafted.Currency),
+            CarriedForward = Money.Zero(drafted.Currency),
+        },
+        InvoiceLineAdded line => invoice with
+        {
+            Total = invoice.Total + line.Amount,
+            LineCount = invoice.LineCount + 1,
+            CarriedForward = Carried(invoice, line),
+        },
         InvoiceFinalized => invoice with { Status = InvoiceStatus.Finalized },
         _ => throw new UnreachableException($"Invoice does not know {@event.GetType().Name}."),
     };
+
+    private static Money Carried(Invoice invoice, InvoiceLineAdded line) =>
+        line.Kind == LineKind.CreditCarriedForward ? invoice.CarriedForward + line.Amount : invoice.CarriedForward;
 }

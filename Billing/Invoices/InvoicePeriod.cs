@@ -52,7 +52,10 @@ public sealed class InvoicePeriod(EventStore.EventStore store, Documents documen
                 var whole = BillingPeriods.Containing(period.Start, subscription.BillingAnchorDay, zone);
                 var usage = await PeriodUsage.Read(
                     transaction.Connection, tenant, id, subscription, period, through, meters, token);
-                var lines = RatePeriod.Rate(terms, period, whole, zone, usage);
+                var brought = subscription.LastClosed is { } last
+                    ? (await transaction.Load<Invoice, InvoiceEvent>(Invoice.Stream(tenant, last.InvoiceId), token)).State.CarriedForward
+                    : Money.Zero(terms.Currency);
+                var lines = CarriedCredit.Settle(RatePeriod.Rate(terms, period, whole, zone, usage), brought, period);
 
                 // 3 write the invoice and give it its number
                 var draft = DraftInvoice.Decide(

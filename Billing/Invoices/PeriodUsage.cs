@@ -10,22 +10,27 @@ namespace Platform.Billing.Invoices;
 /// <summary>
 /// What the ledger says about one period of one subscription, so that every usage event is on exactly one invoice: usage of the
 /// period known now is on this one; usage of an earlier period is on this one if the ledger learned of it after the invoice before
-/// (positions above <c>UsageThrough</c> of the last close). Read in the tenant's lane, so that no writer is half done.
+/// (positions above <c>UsageThrough</c> of the last close). Corrections count likewise, as differences at their own positions. Read in the tenant's lane, so that no writer is half done.
 /// </summary>
 public static class PeriodUsage
 {
     // A member that is missing or no plain decimal counts as nothing: it was reported before the meter existed.
     private const string Value =
         """
-        trim_scale(coalesce(case when $2 is null then count(*)::numeric else sum(
-            case when data ->> $2 ~ '^[0-9]+([.][0-9]+)?$' then (data ->> $2)::numeric end) end, 0))::text
+        trim_scale(coalesce(case when $2 is null then sum(sign)::numeric else sum(
+            sign * case when data ->> $2 ~ '^[0-9]+([.][0-9]+)?$' then (data ->> $2)::numeric end) end, 0))::text
         """;
 
     /// <summary>The newest position of the tenant's ledger; 0 for an empty one.</summary>
     public static async Task<long> NewestPosition(NpgsqlConnection connection, TenantId tenant, CancellationToken cancellation)
     {
         await using var command = connection.Command(
-            "select coalesce(max(position), 0) from billing.usage_events where tenant_id = $1", Sql.P(tenant.Value));
+            """
+            select greatest(
+                (select coalesce(max(position), 0) from billing.usage_events where tenant_id = $1),
+                (select coalesce(max(position), 0) from billing.usage_corrections where tenant_id = $1))
+            """,
+            Sql.P(tenant.Value));
         return (long)(await command.ExecuteScalarAsync(cancellation))!;
     }
 
@@ -87,7 +92,7 @@ public static class PeriodUsage
         {
             await using var onTime = connection.Command(
                 $"""
-                select {Value} from billing.usage_events
+                select {Value} from billing.usage_entries
                 where tenant_id = $1 and type = $3 and time >= $4 and time < $5 and position <= $6
                 """,
                 Sql.P(tenant.Value), Sql.Optional(meter.ValueProperty), Sql.P(meter.EventType), Sql.P(window.Start),
@@ -100,11 +105,11 @@ public static class PeriodUsage
             await using var late = connection.Command(
                 $"""
                 select {Value}, earlier.starts_at, earlier.ends_at
-                from billing.usage_events
+                from billing.usage_entries entry
                 join billing.billing_periods earlier
                   on earlier.tenant_id = $1 and earlier.subscription_id = $6 and earlier.number < $7
                  and time >= earlier.starts_at and time < earlier.ends_at
-                where usage_events.tenant_id = $1 and type = $3 and position > $4 and position <= $5 and time < $8
+                where entry.tenant_id = $1 and type = $3 and position > $4 and position <= $5 and time < $8
                 group by earlier.starts_at, earlier.ends_at
                 order by earlier.starts_at
                 """,

@@ -8,7 +8,8 @@ namespace Platform.Billing.Rating;
 
 /// <summary>What one meter measured in one window.</summary>
 /// <param name="Late">
-/// The usage belongs to a period that was closed before the ledger knew it; <paramref name="Window"/> is that period.
+/// The usage, or its correction, belongs to a period that was closed before the ledger knew it; <paramref name="Window"/> is that
+/// period. Negative where corrections take back more than was reported late.
 /// </param>
 /// <param name="AlreadyBilled">
 /// What the same billing period by the calendar was charged for before this: on earlier invoices, and late usage rated with it.
@@ -22,6 +23,12 @@ public enum LineKind
     RecurringFee,
     Usage,
     LateUsage,
+
+    /// <summary>What the subscription's invoice before carried forward, negative.</summary>
+    CreditBroughtForward,
+
+    /// <summary>What would have made the total negative, positive; the next invoice begins with it.</summary>
+    CreditCarriedForward,
 }
 
 /// <summary>One line of an invoice with what explains it.</summary>
@@ -104,7 +111,7 @@ public static class RatePeriod
         var unitAmount = (price as PerUnitPrice)?.UnitAmount;
         var isPlain = unitAmount is { } each && Money.Round(usage.Quantity * each, currency) == slice.Rounded;
         var (kind, description) = usage.Late
-            ? (LineKind.LateUsage, $"{charge.DisplayName}, reported late")
+            ? (LineKind.LateUsage, $"{charge.DisplayName}, {(usage.Quantity < 0 ? "corrected" : "reported late")}")
             : (LineKind.Usage, charge.DisplayName);
 
         return new(

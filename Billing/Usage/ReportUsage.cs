@@ -14,7 +14,8 @@ namespace Platform.Billing.Usage;
 /// </summary>
 public static class ReportUsage
 {
-    private const int EventsMax = 1000;
+    private const int EventsMax = 10_000;
+    private const int BodyBytesMax = 16 * 1024 * 1024;
 
     private static readonly JsonDocumentOptions Strict = new() { AllowDuplicateProperties = false, MaxDepth = 8 };
 
@@ -53,8 +54,12 @@ public static class ReportUsage
         HttpRequest request, Caller caller, EventStore.EventStore store, Documents documents, TimeProvider clock,
         UsageLimits limits, CancellationToken cancellation)
     {
-        using var body = await Parse(request, cancellation);
+        if (await Body(request, cancellation) is not { } bytes)
+            return TooLarge("body", $"A request holds at most {BodyBytesMax / 1024 / 1024} MiB.");
+        using var body = Parse(bytes);
         var (reported, single) = Events(body.RootElement);
+        if (reported.Count > EventsMax)
+            return TooLarge("events", $"A request holds at most {EventsMax} events; this one has {reported.Count}.");
         var now = clock.Now();
 
         // 1 read all, 2 check all against the meters, 3 take what is right in one transaction
@@ -69,7 +74,7 @@ public static class ReportUsage
         var outcomes = taken.Count == 0 ? [] : await store.Transact(
             caller.TenantId.Value,
             caller.Cause,
-            (transaction, token) => UsageLedger.Append(transaction, taken, attemptId: null, now, token),
+            (transaction, token) => UsageLedger.Append(transaction, taken, attemptId: null, caller.Cause.Actor!, now, token),
             cancellation);
         if (single && outcomes[0] == UsageOutcome.Conflict)
         {
@@ -88,11 +93,40 @@ public static class ReportUsage
         int Count(UsageStatus status) => results.Count(result => result.Status == status);
     }
 
-    private static async Task<JsonDocument> Parse(HttpRequest request, CancellationToken cancellation)
+    // Null if it is too large. The server has the same limit but would not name it.
+    private static async Task<ReadOnlyMemory<byte>?> Body(HttpRequest request, CancellationToken cancellation)
+    {
+        if (request.ContentLength > BodyBytesMax)
+            return null;
+
+        using var read = new MemoryStream((int)(request.ContentLength ?? 0));
+        var buffer = new byte[64 * 1024];
+        try
+        {
+            for (int count; (count = await request.Body.ReadAsync(buffer, cancellation)) > 0;)
+            {
+                if (read.Length + count > BodyBytesMax)
+                    return null;
+                read.Write(buffer, 0, count);
+            }
+        }
+        catch (BadHttpRequestException error) when (error.StatusCode == StatusCodes.Status413PayloadTooLarge)
+        {
+            return null;
+        }
+
+        return read.GetBuffer().AsMemory(0, (int)read.Length);
+    }
+
+    private static ProblemHttpResult TooLarge(string field, string limit) => Problems.Problem(
+        StatusCodes.Status413PayloadTooLarge, "usage.too_large", $"{limit} Nothing was stored; send it in parts.",
+        new Dictionary<string, string[]> { [field] = [limit] });
+
+    private static JsonDocument Parse(ReadOnlyMemory<byte> body)
     {
         try
         {
-            return await JsonDocument.ParseAsync(request.Body, Strict, cancellation);
+            return JsonDocument.Parse(body, Strict);
         }
         catch (JsonException)
         {
@@ -113,7 +147,7 @@ public static class ReportUsage
             { ValueKind: JsonValueKind.Object } => (new List<JsonElement> { body }, true),
             _ => throw new InvalidRequestException("body", "A usage event, an array of them, or an object with events."),
         };
-        return events.Count is >= 1 and <= EventsMax
+        return events.Count > 0
             ? (events, single)
             : throw new InvalidRequestException("events", $"1 to {EventsMax} events can be reported at once.");
     }
@@ -138,13 +172,21 @@ public static class ReportUsage
     private static UsageResult Rejected(int index, JsonElement json, IReadOnlyList<UsageFault> faults) =>
         new(index, TextOf(json, "source"), TextOf(json, "id"), UsageStatus.Rejected, faults[0].Code, ByField(faults));
 
-    private static string? TextOf(JsonElement json, string member) =>
-        json.ValueKind == JsonValueKind.Object && json.TryGetProperty(member, out var value)
-        && value.ValueKind == JsonValueKind.String
-            ? value.GetString()
-            : null;
+    private static string? TextOf(JsonElement json, string member)
+    {
+        if (json.ValueKind != JsonValueKind.Object || !json.TryGetProperty(member, out var value) || value.ValueKind != JsonValueKind.String)
+            return null;
+        try
+        {
+            return value.GetString();
+        }
+        catch (InvalidOperationException)
+        {
+            return null;    // half a surrogate pair is no text to answer with
+        }
+    }
 
-    private static Dictionary<string, string[]> ByField(IReadOnlyList<UsageFault> faults) => faults
+    internal static Dictionary<string, string[]> ByField(IReadOnlyList<UsageFault> faults) => faults
         .GroupBy(fault => fault.Field)
         .ToDictionary(field => field.Key, field => field.Select(fault => fault.Problem).ToArray());
 

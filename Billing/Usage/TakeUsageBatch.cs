@@ -59,9 +59,13 @@ public sealed class TakeUsageBatch(EventStore.EventStore store, BillingDatabase 
             await Attempt(connection, batch, cancellation) ?? foreign, await WorkerKeys(connection, batch.WorkerId, cancellation),
             before, after, now);
         var fault = UsageBatchCheck.Fault(batch, context) ?? (mine is null ? null : "sequence_repeated");
+        var reportedBy = $"worker/{batch.WorkerId}";
         if (fault is not null)
         {
             await Quarantine(connection, batch, fault, now, cancellation);
+            // The worker signed two contents for one number. The tenant sees both, and pays for the first.
+            if (mine is not null && fault is ("sequence_repeated" or "link_broken"))
+                await UsageLedger.ListConflicts(transaction, UsageOfBatch.Events(batch), reportedBy, now, cancellation);
             return fault;
         }
 
@@ -74,7 +78,8 @@ public sealed class TakeUsageBatch(EventStore.EventStore store, BillingDatabase 
             Sql.Json(Json(batch)), Sql.P(now));
         await insert.ExecuteNonQueryAsync(cancellation);
 
-        var outcomes = await UsageLedger.Append(transaction, UsageOfBatch.Events(batch), batch.AttemptId.Value, now, cancellation);
+        var outcomes = await UsageLedger.Append(
+            transaction, UsageOfBatch.Events(batch), batch.AttemptId.Value, reportedBy, now, cancellation);
         if (outcomes.Any(outcome => outcome != UsageOutcome.Accepted))
             throw new InvalidOperationException($"Events of {batch.AttemptId} batch {batch.Sequence} were in the ledger before it.");
         return null;

@@ -82,9 +82,9 @@ public static class UsageByWindow
         var rows = await database.Read(
             caller.TenantId,
             """
-            select width_bucket(time, $5), trim_scale(coalesce(case when $6 is null then count(*)::numeric else sum(
-                case when data ->> $6 ~ '^[0-9]+([.][0-9]+)?$' then (data ->> $6)::numeric end) end, 0))::text
-            from billing.usage_events
+            select width_bucket(time, $5), trim_scale(coalesce(case when $6 is null then sum(sign)::numeric else sum(
+                sign * case when data ->> $6 ~ '^[0-9]+([.][0-9]+)?$' then (data ->> $6)::numeric end) end, 0))::text
+            from billing.usage_entries
             where tenant_id = $1 and type = $2 and time >= $3 and time < $4
             group by 1
             """,

@@ -36,6 +36,19 @@ public static class UsageEventReader
     /// <returns>The event, or everything that is wrong with it.</returns>
     public static (UsageEvent? Event, IReadOnlyList<UsageFault> Faults) Read(JsonElement json, TenantId tenant)
     {
+        try
+        {
+            return ReadMembers(json, tenant);
+        }
+        catch (InvalidOperationException)
+        {
+            // JSON may escape half a surrogate pair, which is valid JSON and no text.
+            return (null, [new("body", Malformed, "A string is no valid Unicode text.", Malformed: true)]);
+        }
+    }
+
+    private static (UsageEvent? Event, IReadOnlyList<UsageFault> Faults) ReadMembers(JsonElement json, TenantId tenant)
+    {
         if (json.ValueKind != JsonValueKind.Object)
             return (null, [new("body", Malformed, "A usage event is a JSON object.", Malformed: true)]);
 
@@ -125,7 +138,7 @@ public static class UsageEventReader
                 var text = member.Value.ValueKind == JsonValueKind.String ? member.Value.GetString() : null;
                 if (member.Value.ValueKind == JsonValueKind.Number)
                     Fault($"data.{member.Name}", "A quantity is a string of digits, \"12.50\": numbers lose decimals on the way.");
-                else if (text is null || text.Length > 1000 || text.Contains('\0', StringComparison.Ordinal))
+                else if (text is null || text.Length > 1000 || (member.Name + text).Contains('\0', StringComparison.Ordinal))
                     Fault($"data.{member.Name}", "Members of data are strings of at most 1000 characters.");
                 else
                     data[member.Name] = text;
