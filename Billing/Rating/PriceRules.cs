@@ -1,6 +1,4 @@
 using System.Globalization;
-using Microsoft.AspNetCore.Http.HttpResults;
-using Platform.ServiceDefaults;
 
 namespace Platform.Billing.Rating;
 
@@ -58,12 +56,6 @@ public static class PriceRules
             .Select(it => new PriceFault(
                 $"tiers[{it.Index + 1}].unit_amount",
                 "More use would cost less here. A plan's charge never falls: raise this tier's flat amount, or use graduated tiers."));
-
-    /// <summary>422 with every field named, below <paramref name="prefix"/>.</summary>
-    internal static ProblemHttpResult ToProblem(this IEnumerable<PriceFault> faults, string prefix = "") => Problems.Problem(
-        StatusCodes.Status422UnprocessableEntity, "charge.invalid", "The charge makes no sense.",
-        faults.GroupBy(fault => prefix + fault.Field)
-            .ToDictionary(field => field.Key, field => field.Select(fault => fault.Problem).ToArray()));
 
     internal static IEnumerable<PriceFault> Quantity(string field, decimal? quantity) => When(
         quantity is { } it && (it is < 0 or >= 1_000_000_000_000_000 || it.Scale > 9), field,

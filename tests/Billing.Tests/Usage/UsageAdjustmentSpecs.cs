@@ -108,12 +108,12 @@ public sealed class UsageAdjustmentSpecs(OwnBillingHost billing) : IClassFixture
             switch (step.Kind)
             {
                 case StepKind.Send:
-                {
-                    // Times are of the case's start, so that the same step is the same event on another day too.
-                    var time = start - Duration.FromDays(step.Days);
-                    var content = $"{step.Amount}/{step.Days}/{step.Gpu}";
-                    var answer = await tenant.Partner.Post("/v1/usage/events", new[]
                     {
+                        // Times are of the case's start, so that the same step is the same event on another day too.
+                        var time = start - Duration.FromDays(step.Days);
+                        var content = $"{step.Amount}/{step.Days}/{step.Gpu}";
+                        var answer = await tenant.Partner.Post("/v1/usage/events", new[]
+                        {
                         new
                         {
                             id = $"{step.Id}",
@@ -123,30 +123,30 @@ public sealed class UsageAdjustmentSpecs(OwnBillingHost billing) : IClassFixture
                             data = new Dictionary<string, string> { [member] = $"{step.Amount}" },
                         },
                     });
-                    var known = accepted.TryGetValue(step.Id, out var kept);
-                    answer.Json.GetProperty("results")[0].GetProperty("status").GetString()
-                        .ShouldBe(!known ? "accepted" : kept.Content == content ? "duplicate" : "conflict");
-                    if (!known)
-                        accepted[step.Id] = (content, step.Gpu, time, step.Amount);
-                    else if (kept.Content != content)
-                        conflicts.Add((step.Id, content));
-                    break;
-                }
+                        var known = accepted.TryGetValue(step.Id, out var kept);
+                        answer.Json.GetProperty("results")[0].GetProperty("status").GetString()
+                            .ShouldBe(!known ? "accepted" : kept.Content == content ? "duplicate" : "conflict");
+                        if (!known)
+                            accepted[step.Id] = (content, step.Gpu, time, step.Amount);
+                        else if (kept.Content != content)
+                            conflicts.Add((step.Id, content));
+                        break;
+                    }
 
                 case StepKind.Void or StepKind.Amend:
-                {
-                    var known = accepted.TryGetValue(step.Id, out var kept);
-                    var answer = step.Kind == StepKind.Void
-                        ? await Correct(tenant.Admin, "void", $"{step.Id}")
-                        : await Correct(tenant.Admin, "amend", $"{step.Id}", new Dictionary<string, string>
-                        {
-                            [kept.Gpu ? "milliseconds" : "calls"] = $"{step.Amount}",
-                        });
-                    answer.Status.ShouldBe(!known ? 404 : kept.Counted is null ? 409 : 201, answer.Text);
-                    if (answer.Status == 201)
-                        accepted[step.Id] = kept with { Counted = step.Kind == StepKind.Void ? null : step.Amount };
-                    break;
-                }
+                    {
+                        var known = accepted.TryGetValue(step.Id, out var kept);
+                        var answer = step.Kind == StepKind.Void
+                            ? await Correct(tenant.Admin, "void", $"{step.Id}")
+                            : await Correct(tenant.Admin, "amend", $"{step.Id}", new Dictionary<string, string>
+                            {
+                                [kept.Gpu ? "milliseconds" : "calls"] = $"{step.Amount}",
+                            });
+                        answer.Status.ShouldBe(!known ? 404 : kept.Counted is null ? 409 : 201, answer.Text);
+                        if (answer.Status == 201)
+                            accepted[step.Id] = kept with { Counted = step.Kind == StepKind.Void ? null : step.Amount };
+                        break;
+                    }
 
                 default:
                     await Close(tenant, subscription);

@@ -1,9 +1,10 @@
 using System.Text.Json.Serialization;
 using Microsoft.AspNetCore.Http.HttpResults;
+using Platform.Billing.Rating;
 using Platform.Contracts;
 using Platform.ServiceDefaults;
 
-namespace Platform.Billing.Rating;
+namespace Platform.Billing.Catalog;
 
 /// <summary>
 /// Says what a charge would take, and why, without storing anything: for sellers who try out prices and for buyers who check them.
