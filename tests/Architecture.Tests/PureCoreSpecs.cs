@@ -80,6 +80,8 @@ public class PureCoreSpecs
                 case Type type:
                     yield return type;
                     break;
+                case MethodInfo { Name: "get_CurrentManagedThreadId" }: // asked by the compiler's own code in every iterator
+                    break;
                 case { DeclaringType: { } declaring } member:
                     yield return declaring;
                     if (member is MethodInfo { ReturnType: var returned })
