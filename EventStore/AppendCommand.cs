@@ -13,51 +13,60 @@ internal static class AppendCommand
     /// wrote is in it.
     /// </summary>
     /// <param name="lanes">The lanes of the writes, ascending.</param>
+    /// <param name="how">What the server waits for and looks at first.</param>
     public static async Task<AppendAnswer> Execute(
-        NpgsqlConnection connection, Database database, short[] lanes, IReadOnlyList<PreparedWrite> writes)
+        NpgsqlConnection connection, Database database, short[] lanes, IReadOnlyList<PreparedWrite> writes, AppendMode how)
     {
-        await using var command = For(database, lanes, writes);
+        var check = new AppendArrays();
+        await using var command = For(database, lanes, writes, how, check);
         command.Connection = connection;
         await using var reader = await command.ExecuteReaderAsync(CancellationToken.None);
         await reader.ReadAsync(CancellationToken.None);
-        var answer = AppendAnswer.Read(reader);
+        var answer = AppendAnswer.Read(reader, lanes, check.Appends);
         // The rest of the answer must be read too: a commit that fails says so only there.
         while (await reader.NextResultAsync(CancellationToken.None)) { }
         return answer;
     }
 
-    private static NpgsqlCommand For(Database database, short[] lanes, IReadOnlyList<PreparedWrite> writes)
+    /// <summary>A stream that was to be new exists; said of the whole batch by a command that did not look first.</summary>
+    public static bool MetExistingStream(PostgresException error) =>
+        error is { SqlState: PostgresErrorCodes.UniqueViolation, ConstraintName: "events_pkey" };
+
+    private static NpgsqlCommand For(
+        Database database, short[] lanes, IReadOnlyList<PreparedWrite> writes, AppendMode how, AppendArrays a)
     {
-        var appends = 0;
         var events = 0;
         var messages = 0;
         foreach (var write in writes)
         {
-            appends += write.Appends.Length;
             messages += write.Messages.Length;
             foreach (var append in write.Appends)
                 events += append.Events.Length;
         }
 
-        var a = new AppendArrays(appends);
-        var e = new EventArrays(events, database.Lanes);
-        var m = new MessageArrays(messages);
+        var e = new EventArrays(events, lanes.Length);
+        var m = new MessageArrays(messages, lanes.Length);
         for (var i = 0; i < writes.Count; i++)
         {
+            var lane = Array.IndexOf(lanes, database.LaneOf(writes[i].TenantId));
             foreach (var append in writes[i].Appends)
             {
-                a.Add(i + 1, append);
+                if (how.ChecksNewStreams || append.ExpectedVersion > 0 || append.Events.Length == 0)
+                    a.Add(i + 1, append);
                 for (var at = 0; at < append.Events.Length; at++)
-                    e.Add(i + 1, database.LaneOf(writes[i].TenantId), writes[i], append.Stream, append.ExpectedVersion + at + 1, append.Events[at]);
+                    e.Add(i + 1, lane, writes[i], append.Stream, append.ExpectedVersion + at + 1, append.Events[at]);
             }
             foreach (var message in writes[i].Messages)
-                m.Add(i + 1, database.LaneOf(message.TenantId), writes[i].Cause, message);
+                m.Add(i + 1, Array.IndexOf(lanes, database.LaneOf(message.TenantId)), writes[i].Cause, message);
         }
 
         var command = new NpgsqlCommand(database.AppendSql);
         command.Parameters.Add(Text(TenantsOf(writes)));
         command.Parameters.Add(Value(database.LockSpace));
+        command.Parameters.Add(Value(how.WaitsForLanes));
         command.Parameters.Add(Value(lanes));
+        command.Parameters.Add(Value(e.PerLane));
+        command.Parameters.Add(Value(m.PerLane));
         a.AddTo(command.Parameters);
         e.AddTo(command.Parameters);
         m.AddTo(command.Parameters);
@@ -72,40 +81,33 @@ internal static class AppendCommand
     private static NpgsqlParameter<string?[]> Texts(string?[] values) =>
         new NpgsqlParameter<string?[]> { TypedValue = values, NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.Text };
 
-    private sealed class AppendArrays(int count)
+    private sealed class AppendArrays
     {
-        private readonly int[] write = new int[count];
-        private readonly Guid[] tenant = new Guid[count];
-        private readonly string[] type = new string[count];
-        private readonly Guid[] stream = new Guid[count];
-        private readonly long[] expected = new long[count];
-        private int next;
+        private readonly List<int> write = [];
+
+        public List<PreparedAppend> Appends { get; } = [];
 
         public void Add(int ofWrite, PreparedAppend append)
         {
-            write[next] = ofWrite;
-            tenant[next] = append.Stream.TenantId;
-            type[next] = append.Stream.Type;
-            stream[next] = append.Stream.Id;
-            expected[next++] = append.ExpectedVersion;
+            write.Add(ofWrite);
+            Appends.Add(append);
         }
 
         public void AddTo(NpgsqlParameterCollection parameters)
         {
-            parameters.Add(Value(write));
-            parameters.Add(Value(tenant));
-            parameters.Add(Texts(type));
-            parameters.Add(Value(stream));
-            parameters.Add(Value(expected));
+            parameters.Add(Value(write.ToArray()));
+            parameters.Add(Value(Appends.ConvertAll(append => append.Stream.TenantId).ToArray()));
+            parameters.Add(Texts([.. Appends.Select(append => append.Stream.Type)]));
+            parameters.Add(Value(Appends.ConvertAll(append => append.Stream.Id).ToArray()));
+            parameters.Add(Value(Appends.ConvertAll(append => append.ExpectedVersion).ToArray()));
         }
     }
 
     private sealed class EventArrays(int count, int lanes)
     {
         private readonly int[] write = new int[count];
-        private readonly short[] lane = new short[count];
+        private readonly int[] at = new int[count];
         private readonly long[] place = new long[count];
-        private readonly long[] places = new long[lanes];
         private readonly Guid[] tenant = new Guid[count];
         private readonly string[] streamType = new string[count];
         private readonly Guid[] stream = new Guid[count];
@@ -118,11 +120,13 @@ internal static class AppendCommand
         private readonly string?[] actor = new string?[count];
         private int next;
 
-        public void Add(int ofWrite, short ofLane, PreparedWrite of, StreamId id, long number, PreparedEvent @event)
+        public long[] PerLane { get; } = new long[lanes];
+
+        public void Add(int ofWrite, int inLane, PreparedWrite of, StreamId id, long number, PreparedEvent @event)
         {
             write[next] = ofWrite;
-            lane[next] = ofLane;
-            place[next] = ++places[ofLane];
+            at[next] = inLane + 1;
+            place[next] = ++PerLane[inLane];
             tenant[next] = id.TenantId;
             streamType[next] = id.Type;
             stream[next] = id.Id;
@@ -138,7 +142,7 @@ internal static class AppendCommand
         public void AddTo(NpgsqlParameterCollection parameters)
         {
             parameters.Add(Value(write));
-            parameters.Add(Value(lane));
+            parameters.Add(Value(at));
             parameters.Add(Value(place));
             parameters.Add(Value(tenant));
             parameters.Add(Texts(streamType));
@@ -153,10 +157,10 @@ internal static class AppendCommand
         }
     }
 
-    private sealed class MessageArrays(int count)
+    private sealed class MessageArrays(int count, int lanes)
     {
         private readonly int[] write = new int[count];
-        private readonly short[] lane = new short[count];
+        private readonly int[] at = new int[count];
         private readonly Guid[] tenant = new Guid[count];
         private readonly Guid[] id = new Guid[count];
         private readonly string?[] queue = new string?[count];
@@ -166,10 +170,13 @@ internal static class AppendCommand
         private readonly Guid?[] causation = new Guid?[count];
         private int next;
 
-        public void Add(int ofWrite, short ofLane, Cause cause, PreparedMessage message)
+        public long[] PerLane { get; } = new long[lanes];
+
+        public void Add(int ofWrite, int inLane, Cause cause, PreparedMessage message)
         {
             write[next] = ofWrite;
-            lane[next] = ofLane;
+            at[next] = inLane + 1;
+            PerLane[inLane]++;
             tenant[next] = message.TenantId;
             id[next] = message.Id;
             queue[next] = message.Queue;
@@ -182,7 +189,7 @@ internal static class AppendCommand
         public void AddTo(NpgsqlParameterCollection parameters)
         {
             parameters.Add(Value(write));
-            parameters.Add(Value(lane));
+            parameters.Add(Value(at));
             parameters.Add(Value(tenant));
             parameters.Add(Value(id));
             parameters.Add(Texts(queue));
@@ -192,4 +199,15 @@ internal static class AppendCommand
             parameters.Add(Value(causation));
         }
     }
+}
+
+/// <param name="WaitsForLanes">As long as it takes; else 50 ms, after which the command fails with lock_not_available.</param>
+/// <param name="ChecksNewStreams">
+/// Names the writes whose new stream exists already and appends the others; else the first of them fails the whole batch
+/// (<see cref="AppendCommand.MetExistingStream"/>), which costs the server nothing where it does not happen.
+/// </param>
+internal readonly record struct AppendMode(bool WaitsForLanes, bool ChecksNewStreams)
+{
+    /// <summary>Within a transaction that has other work in it.</summary>
+    public static readonly AppendMode Within = new(WaitsForLanes: true, ChecksNewStreams: true);
 }

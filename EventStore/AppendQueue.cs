@@ -6,9 +6,9 @@ namespace Platform.EventStore;
 /// </summary>
 internal sealed class AppendQueue(int lanes)
 {
-    // While so many commits are under way, new writes gather: fewer leave the server idle where an answer takes long, more
-    // are only smaller.
-    private const int CommitsAtOnce = 4;
+    // While so many commits are under way, new writes gather: more at once are only smaller. Those that wait for a lane that
+    // another process holds do not count.
+    private const int CommitsAtOnce = 1;
 
     // A batch ends at these: large enough to amortise the commit, small enough to keep the lanes' locks short. Row-level
     // security compares each row with the list of tenants, so that list stays short too.
@@ -62,7 +62,7 @@ internal sealed class AppendQueue(int lanes)
     }
 
     /// <summary>
-    /// Splits a batch that could not have all its lanes: each part waits for its own lane, led by one of its callers, and
+    /// Splits a batch that could not have its lanes at once: each part waits for its own lane, led by one of its callers, and
     /// the others commit on. The first part is the caller's to lead.
     /// </summary>
     public Batch Split(Batch batch, WaitingWrite leader)

@@ -23,12 +23,12 @@ internal sealed class Appender(Database database, InlineProjections inline, Bell
         // The token no longer counts from here: the commit also holds the writes of others.
         try
         {
-            await Commit(batch.Lanes, batch.Writes);
+            await Commit(batch.Lanes, batch.Writes, waitsForLanes: false);
         }
-        catch (PostgresException error) when (error.SqlState == PostgresErrorCodes.LockNotAvailable && batch.Lanes.Length > 1)
+        catch (PostgresException error) when (error.SqlState == PostgresErrorCodes.LockNotAvailable)
         {
             batch = queue.Split(batch, waiting);
-            await Commit(batch.Lanes, batch.Writes);
+            await Commit(batch.Lanes, batch.Writes, waitsForLanes: true);
         }
         finally
         {
@@ -45,19 +45,25 @@ internal sealed class Appender(Database database, InlineProjections inline, Bell
         return await waiting.Led;
     }
 
-    /// <summary>Gives every write its outcome. Throws only when the lanes could not be had together in time.</summary>
-    private async Task Commit(short[] lanes, IReadOnlyList<WaitingWrite> writes)
+    /// <summary>Gives every write its outcome. Throws only when the lanes could not be had in time.</summary>
+    private async Task Commit(short[] lanes, IReadOnlyList<WaitingWrite> writes, bool waitsForLanes)
     {
+        // Most streams that are said to be new are, so the server looks only once one was not.
+        var how = new AppendMode(waitsForLanes, ChecksNewStreams: false);
         for (var attempt = 0; ; attempt++)
         {
             try
             {
-                await TryCommit(lanes, writes);
+                await TryCommit(lanes, writes, how);
                 return;
             }
-            catch (PostgresException error) when (error.SqlState == PostgresErrorCodes.LockNotAvailable && lanes.Length > 1)
+            catch (PostgresException error) when (error.SqlState == PostgresErrorCodes.LockNotAvailable && !waitsForLanes)
             {
                 throw;
+            }
+            catch (PostgresException error) when (AppendCommand.MetExistingStream(error) && !how.ChecksNewStreams)
+            {
+                how = how with { ChecksNewStreams = true };
             }
             catch (Exception error) when (
                 attempt + 1 < Faults.AttemptsMax && (Faults.IsLostConnection(error) || Faults.IsTransient(error)))
@@ -76,7 +82,7 @@ internal sealed class Appender(Database database, InlineProjections inline, Bell
             {
                 // Somebody's write is bad. Alone, each fails or succeeds by itself.
                 foreach (var write in writes)
-                    await Commit([write.Lane], [write]);
+                    await Commit([write.Lane], [write], waitsForLanes: true);
                 return;
             }
             catch (Exception error)
@@ -88,7 +94,7 @@ internal sealed class Appender(Database database, InlineProjections inline, Bell
         }
     }
 
-    private async Task TryCommit(short[] lanes, IReadOnlyList<WaitingWrite> batch)
+    private async Task TryCommit(short[] lanes, IReadOnlyList<WaitingWrite> batch, AppendMode how)
     {
         using var activity = Telemetry.Source.StartActivity("eventstore.append");
         activity?.SetTag("eventstore.writes", batch.Count);
@@ -104,7 +110,7 @@ internal sealed class Appender(Database database, InlineProjections inline, Bell
         await using var connection = await database.Application.OpenConnectionAsync();
         // Without a projection to fold, lock, append and commit are one round trip: a statement is a transaction by itself.
         await using var transaction = folds ? await connection.BeginTransactionAsync() : null;
-        var answer = await AppendCommand.Execute(connection, database, lanes, writes);
+        var answer = await AppendCommand.Execute(connection, database, lanes, writes, how);
         var positions = answer.Positions(database, writes);
         if (transaction is not null)
         {
@@ -119,7 +125,7 @@ internal sealed class Appender(Database database, InlineProjections inline, Bell
             else if (batch[i].Uncertain && await FindOwn(connection, writes[i]) is { } own)
                 batch[i].Succeed(own);
             else
-                batch[i].Fail(answer.Conflict(writes, i));
+                batch[i].Fail(answer.Conflict(i));
         }
         Telemetry.Appended(time.GetElapsedTime(started), writes);
     }

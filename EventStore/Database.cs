@@ -32,7 +32,7 @@ internal sealed partial class Database : IAsyncDisposable
         LockSpace = StableHash(options.Schema);
         Application = Source(options.ApplicationConnection);
         System = Source(options.SystemConnection);
-        AppendSql = $"select * from {Schema}.append({string.Join(", ", Enumerable.Range(1, 30).Select(place => $"${place}"))})";
+        AppendSql = $"select * from {Schema}.append({string.Join(", ", Enumerable.Range(1, 33).Select(place => $"${place}"))})";
     }
 
     public string Schema { get; }

@@ -30,7 +30,7 @@ internal sealed class SubscriptionReader(Subscription subscription, Database dat
         foreach (var lane in context.Messages.GroupBy(message => Database.LaneOf(message.TenantId)).OrderBy(lane => lane.Key))
         {
             var write = new PreparedWrite(Guid.CreateVersion7(), tenantId: default, Cause.Unknown) { Appends = [], Messages = [.. lane] };
-            await AppendCommand.Execute(connection, Database, [lane.Key], [write]);
+            await AppendCommand.Execute(connection, Database, [lane.Key], [write], AppendMode.Within);
             published.Value!.Add(lane.Key);
         }
     }

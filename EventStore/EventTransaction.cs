@@ -94,9 +94,9 @@ public sealed class EventTransaction
     {
         var lane = database.LaneOf(TenantId);
         PreparedWrite[] write = [new(writeId, TenantId, cause) { Appends = appends, Messages = outgoing }];
-        var answer = await AppendCommand.Execute(Connection, database, [lane], write);
+        var answer = await AppendCommand.Execute(Connection, database, [lane], write, AppendMode.Within);
         if (answer.Failed.Length > 0)
-            throw answer.Conflict(write, failed: 0);
+            throw answer.Conflict(failed: 0);
 
         var positions = answer.Positions(database, write);
         if (inline.Folds(write[0]))

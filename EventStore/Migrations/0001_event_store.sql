@@ -104,87 +104,96 @@ create table {schema}.readers (
 grant select, insert, update on {schema}.readers to {system_role};
 
 -- Appends a batch of writes to one or more lanes, in the order of the arrays, in the caller's transaction.
--- in_lanes: ascending and distinct, so that two batches cannot wait for each other in a ring; a_*: streams with the version
--- they must be at; e_*: events, e_place counting them within their lane; m_*: messages; *_write: the write (1, 2, ..) each
--- belongs to. A write with a stream at another version is left out whole and named in "failed", with the place of that stream
--- in the a_* arrays in "stale"; the others are appended. heads and times stand at the place of the lane, from 1.
+-- in_lanes: ascending and distinct, so that two batches cannot wait for each other in a ring; in_events, in_messages: how many
+-- rows each of them gets; in_patient: wait for a lane as long as it takes, else 50 ms; a_*: streams with the version they must
+-- be at; e_*: events, e_place counting them within their lane, e_at and m_at the place of the lane in in_lanes, from 1; m_*:
+-- messages; *_write: the write (1, 2, ..) each belongs to. A write with a stream of a_* at another version is left out whole and
+-- named in "failed", with the place of that stream in the a_* arrays in "stale"; the others are appended. A new stream need not be
+-- in a_*: where it exists already, the key of the events refuses the whole batch. heads and times stand at the place of the lane.
 -- Each statement of a volatile function has a snapshot of its own, so those after the locks see what the lanes' last holders
--- committed. One generic plan: planning anew for each length of the arrays costs more than the insert.
+-- committed. One generic plan: planning anew for each length of the arrays costs more than the insert. Assignments of single
+-- expressions run without a plan at all.
 create function {schema}.append(
-    in_tenants text, in_lock_space int, in_lanes smallint[],
+    in_tenants text, in_lock_space int, in_patient boolean, in_lanes smallint[], in_events bigint[], in_messages bigint[],
     a_write int[], a_tenant uuid[], a_type text[], a_stream uuid[], a_expected bigint[],
-    e_write int[], e_lane smallint[], e_place bigint[], e_tenant uuid[], e_stream_type text[], e_stream uuid[],
+    e_write int[], e_at int[], e_place bigint[], e_tenant uuid[], e_stream_type text[], e_stream uuid[],
     e_version bigint[], e_type text[], e_data jsonb[], e_write_id uuid[], e_correlation uuid[], e_causation uuid[], e_actor text[],
-    m_write int[], m_lane smallint[], m_tenant uuid[], m_id uuid[], m_queue text[], m_type text[], m_body jsonb[],
+    m_write int[], m_at int[], m_tenant uuid[], m_id uuid[], m_queue text[], m_type text[], m_body jsonb[],
     m_correlation uuid[], m_causation uuid[],
     out heads bigint[], out times timestamptz[], out failed int[], out stale int[])
 language plpgsql set plan_cache_mode = force_generic_plan as $$
 declare
     in_lane smallint;
-    events_count bigint := cardinality(e_write);
-    messages_count bigint := cardinality(m_write);
     head bigint;
     outbox_head bigint;
     outbox_heads bigint[];
     at timestamptz;
+    done text := set_config('platform.tenants', in_tenants, true);
 begin
-    heads := array_fill(null::bigint, array[in_lanes[cardinality(in_lanes)] + 1]);
-    outbox_heads := heads;
-    times := array_fill(null::timestamptz, array[in_lanes[cardinality(in_lanes)] + 1]);
-    perform set_config('platform.tenants', in_tenants, true);
-    if cardinality(in_lanes) > 1 then
+    if not in_patient then
         -- Somebody's long transaction in one lane must not keep the others waiting.
-        perform set_config('lock_timeout', '50ms', true);
+        done := set_config('lock_timeout', '50ms', true);
     end if;
     foreach in_lane in array in_lanes loop
-        perform pg_advisory_xact_lock(in_lock_space, in_lane);
+        done := pg_advisory_xact_lock(in_lock_space, in_lane);
     end loop;
 
-    select array_agg(a.write), array_agg(a.place) into failed, stale
-    from unnest(a_write, a_tenant, a_type, a_stream, a_expected) with ordinality
-        a (write, tenant, type, stream, expected, place)
-    where a.expected <> coalesce((
-        select max(e.version) from {schema}.events e
-        where e.tenant_id = a.tenant and e.stream_type = a.type and e.stream_id = a.stream), 0);
-
-    foreach in_lane in array in_lanes loop
-        if failed is not null or cardinality(in_lanes) > 1 then
-            select count(*) into events_count from unnest(e_write, e_lane) e (write, lane)
-            where e.lane = in_lane and (failed is null or e.write <> all (failed));
-            select count(*) into messages_count from unnest(m_write, m_lane) m (write, lane)
-            where m.lane = in_lane and (failed is null or m.write <> all (failed));
+    if cardinality(a_write) > 0 then
+        select array_agg(a.write), array_agg(a.place) into failed, stale
+        from unnest(a_write, a_tenant, a_type, a_stream, a_expected) with ordinality
+            a (write, tenant, type, stream, expected, place)
+        where a.expected <> coalesce((
+            select max(e.version) from {schema}.events e
+            where e.tenant_id = a.tenant and e.stream_type = a.type and e.stream_id = a.stream), 0);
+        if failed is not null then
+            select array_agg((select count(*) from unnest(e_write, e_at) e (write, at) where e.at = l.at and e.write <> all (failed))),
+                   array_agg((select count(*) from unnest(m_write, m_at) m (write, at) where m.at = l.at and m.write <> all (failed)))
+            into in_events, in_messages
+            from generate_series(1, cardinality(in_lanes)) l (at);
         end if;
+    end if;
 
+    if cardinality(in_lanes) = 1 then
         update {schema}.lanes l
-        set number = l.number + events_count,
-            outbox_number = l.outbox_number + messages_count,
+        set number = l.number + in_events[1],
+            outbox_number = l.outbox_number + in_messages[1],
             recorded_at = greatest(l.recorded_at, clock_timestamp())
-        where l.lane = in_lane
-        returning l.number - events_count, l.outbox_number - messages_count, l.recorded_at into head, outbox_head, at;
-        if not found then
-            raise exception 'lane % does not exist', in_lane;
-        end if;
-        heads[in_lane + 1] := head;
-        outbox_heads[in_lane + 1] := outbox_head;
-        times[in_lane + 1] := at;
-    end loop;
+        where l.lane = in_lanes[1]
+        returning l.number - in_events[1], l.outbox_number - in_messages[1], l.recorded_at into strict head, outbox_head, at;
+        heads := array[head];
+        outbox_heads := array[outbox_head];
+        times := array[at];
+    else
+        -- The same at once for all: a statement for each lane costs more than its row.
+        with moved as (
+            update {schema}.lanes l
+            set number = l.number + taken.events,
+                outbox_number = l.outbox_number + taken.messages,
+                recorded_at = greatest(l.recorded_at, clock_timestamp())
+            from unnest(in_lanes, in_events, in_messages) taken (lane, events, messages)
+            where l.lane = taken.lane
+            returning l.lane, l.number - taken.events as head, l.outbox_number - taken.messages as outbox_head, l.recorded_at)
+        select array_agg(moved.head order by lane), array_agg(moved.outbox_head order by lane), array_agg(recorded_at order by lane)
+        into strict heads, outbox_heads, times from moved
+        having count(*) = cardinality(in_lanes);
+    end if;
 
     if failed is null then
         insert into {schema}.events (tenant_id, stream_id, version, number, recorded_at, lane, write_id, correlation_id,
             causation_id, stream_type, type, actor, data)
-        select e.tenant, e.stream, e.version, heads[e.lane + 1] + e.place, times[e.lane + 1], e.lane, e.write_id, e.correlation,
+        select e.tenant, e.stream, e.version, heads[e.at] + e.place, times[e.at], in_lanes[e.at], e.write_id, e.correlation,
             e.causation, e.stream_type, e.type, e.actor, e.data
-        from unnest(e_lane, e_place, e_tenant, e_stream_type, e_stream, e_version, e_type, e_data, e_write_id, e_correlation,
+        from unnest(e_at, e_place, e_tenant, e_stream_type, e_stream, e_version, e_type, e_data, e_write_id, e_correlation,
                 e_causation, e_actor)
-            e (lane, place, tenant, stream_type, stream, version, type, data, write_id, correlation, causation, actor);
+            e (at, place, tenant, stream_type, stream, version, type, data, write_id, correlation, causation, actor);
     else
         insert into {schema}.events (tenant_id, stream_id, version, number, recorded_at, lane, write_id, correlation_id,
             causation_id, stream_type, type, actor, data)
-        select e.tenant, e.stream, e.version, heads[e.lane + 1] + row_number() over (partition by e.lane order by e.place),
-            times[e.lane + 1], e.lane, e.write_id, e.correlation, e.causation, e.stream_type, e.type, e.actor, e.data
-        from unnest(e_write, e_lane, e_place, e_tenant, e_stream_type, e_stream, e_version, e_type, e_data, e_write_id,
+        select e.tenant, e.stream, e.version, heads[e.at] + row_number() over (partition by e.at order by e.place),
+            times[e.at], in_lanes[e.at], e.write_id, e.correlation, e.causation, e.stream_type, e.type, e.actor, e.data
+        from unnest(e_write, e_at, e_place, e_tenant, e_stream_type, e_stream, e_version, e_type, e_data, e_write_id,
                 e_correlation, e_causation, e_actor)
-            e (write, lane, place, tenant, stream_type, stream, version, type, data, write_id, correlation, causation, actor)
+            e (write, at, place, tenant, stream_type, stream, version, type, data, write_id, correlation, causation, actor)
         where e.write <> all (failed);
     end if;
 
@@ -192,10 +201,10 @@ begin
         -- A message whose write is tried again after a lost connection may stand here already.
         insert into {schema}.outbox (tenant_id, message_id, number, recorded_at, lane, correlation_id, causation_id, queue,
             type, body)
-        select m.tenant, m.id, outbox_heads[m.lane + 1] + row_number() over (partition by m.lane order by m.place),
-            times[m.lane + 1], m.lane, m.correlation, m.causation, m.queue, m.type, m.body
-        from unnest(m_write, m_lane, m_tenant, m_id, m_queue, m_type, m_body, m_correlation, m_causation) with ordinality
-            m (write, lane, tenant, id, queue, type, body, correlation, causation, place)
+        select m.tenant, m.id, outbox_heads[m.at] + row_number() over (partition by m.at order by m.place),
+            times[m.at], in_lanes[m.at], m.correlation, m.causation, m.queue, m.type, m.body
+        from unnest(m_write, m_at, m_tenant, m_id, m_queue, m_type, m_body, m_correlation, m_causation) with ordinality
+            m (write, at, tenant, id, queue, type, body, correlation, causation, place)
         where failed is null or m.write <> all (failed)
         on conflict (tenant_id, message_id) do nothing;
     end if;
