@@ -22,7 +22,7 @@ internal static class AppendBenchmark
     private const string App = "benchmark_app";
     private const string System = "benchmark_system";
     private const int CopyRows = 100_000;
-    private const int FoldEvents = 100_000;
+    private const int FoldEvents = 300_000;
 
     private static int[] Writers { get; set; } = [1, 8, 32];
 
