@@ -16,7 +16,9 @@ internal sealed partial class Database : IAsyncDisposable
     /// </summary>
     public const string TakeLane = "select set_config('platform.tenants', $1, true), pg_advisory_xact_lock($2, $3)";
 
-    private const string ShowTenant = "select set_config('platform.tenants', $1, true)";
+    // These reads find rows by their key, whatever the parameters: one plan does for all, and planning costs as much as reading.
+    private const string ShowTenant =
+        "select set_config('platform.tenants', $1, true), set_config('plan_cache_mode', 'force_generic_plan', true)";
 
     // As-of reads wait for the writers of the lane that are under way: their events may be dated before the instant.
     private const string ShowTenantSettled = "select set_config('platform.tenants', $1, true), pg_advisory_xact_lock_shared($2, $3)";
