@@ -1,6 +1,7 @@
 using Platform.Billing.ApiKeys;
 using Platform.Billing.Catalog;
 using Platform.Billing.Invoices;
+using Platform.Billing.Paper;
 using Platform.Billing.Rating;
 using Platform.Billing.Subscriptions;
 using Platform.Billing.Tenants;
@@ -50,6 +51,7 @@ public static class Routes
 
             var invoices = app.MapGroup("/v1/invoices").WithTags("Invoices");
             InvoiceView.Map(invoices);
+            InvoiceDocument.Map(invoices);
         }
     }
 }

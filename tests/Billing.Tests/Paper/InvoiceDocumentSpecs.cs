@@ -1,0 +1,81 @@
+using System.Text;
+using System.Xml.Linq;
+using NodaTime;
+using PdfSharp.Pdf.IO;
+using Platform.Billing.Invoices;
+using Platform.Billing.Paper;
+using Platform.Billing.Rating;
+using Platform.Billing.Tenants;
+using Platform.Billing.Tests.Http;
+using Platform.Contracts;
+using Platform.Testing;
+using static Platform.Billing.Tests.History;
+
+namespace Platform.Billing.Tests.Paper;
+
+public class InvoiceDocumentSpecs(BillingHost billing)
+{
+    private static readonly XNamespace cac = "urn:oasis:names:specification:ubl:schema:xsd:CommonAggregateComponents-2";
+    private static readonly XNamespace cbc = "urn:oasis:names:specification:ubl:schema:xsd:CommonBasicComponents-2";
+
+    [Fact]
+    public void An_invoice_is_UBL_as_approved() =>
+        Approve.Text(Encoding.UTF8.GetString(InvoiceUbl.Write(Document(lines: 2))) + "\n", "invoice.ubl.xml");
+
+    [Fact]
+    public void The_UBL_lines_sum_to_its_total_and_the_last_day_is_named()
+    {
+        var ubl = XElement.Load(new MemoryStream(InvoiceUbl.Write(Document(lines: 40))));
+
+        var lines = ubl.Elements(cac + "InvoiceLine").Sum(line => (decimal)line.Element(cbc + "LineExtensionAmount")!);
+        ((decimal)ubl.Element(cac + "LegalMonetaryTotal")!.Element(cbc + "PayableAmount")!).ShouldBe(lines);
+        // January in Berlin, half-open until the first of February.
+        ((string)ubl.Element(cac + "InvoicePeriod")!.Element(cbc + "EndDate")!).ShouldBe("2026-01-31");
+    }
+
+    [Theory]
+    [InlineData(1, 1)]
+    [InlineData(30, 1)]
+    [InlineData(120, 3)]
+    public void The_PDF_takes_as_many_pages_as_its_lines_need(int lines, int pages)
+    {
+        using var pdf = PdfReader.Open(new MemoryStream(InvoicePdf.Write(Document(lines))), PdfDocumentOpenMode.Import);
+
+        pdf.PageCount.ShouldBe(pages);
+        pdf.Info.Title.ShouldBe("Invoice 2026-000042");
+    }
+
+    [Fact]
+    public async Task Whoever_may_read_the_invoice_gets_its_paper_and_nobody_else()
+    {
+        var (tenant, other) = (await billing.NewTenant(), await billing.NewTenant());
+        var subscription = await BillingHost.Subscribe(tenant, await billing.NewCatalog());
+        var invoice = (await tenant.Admin.Post($"/v1/subscriptions/{subscription}/close-period")).Json;
+        var path = $"/v1/invoices/{invoice.GetProperty("invoice_id").GetString()}";
+
+        (await tenant.Viewer.Get($"{path}/pdf")).Text.ShouldStartWith("%PDF-");
+        var ubl = await tenant.Viewer.Get($"{path}/ubl");
+        ubl.Text.ShouldContain($"<cbc:ID>{invoice.GetProperty("number").GetString()}</cbc:ID>");
+        foreach (var document in (string[])["pdf", "ubl"])
+        {
+            (await other.Admin.Get($"{path}/{document}")).Status.ShouldBe(404);
+            (await billing.Anonymous.Get($"{path}/{document}")).Status.ShouldBe(401);
+        }
+    }
+
+    private static InvoiceDocument Document(int lines)
+    {
+        InvoiceEvent[] history =
+        [
+            Drafted(),
+            .. Enumerable.Range(1, lines).Select(number => number == 2
+                ? Line(2, cents: -65_44) with { Kind = LineKind.LateUsage, Description = "GPU time, corrected", UnitAmount = null }
+                : Line(number, cents: 1_234_56)),
+        ];
+        var draft = history.Aggregate((InvoiceView?)null, InvoiceView.Fold)!;
+        var invoice = InvoiceView.Fold(draft, new InvoiceFinalized("2026-000042", draft.Total, FirstOfFebruary))!;
+        return new(
+            invoice, "Example GPUs GmbH",
+            new TenantView(TheTenant, "Zażółć & Söhne <Ltd>", Currency.EUR, "Europe/Berlin", 1, FirstOfJanuary));
+    }
+}
