@@ -50,6 +50,7 @@ public static class Routes
 
             var invoices = app.MapGroup("/v1/invoices").WithTags("Invoices");
             InvoiceView.Map(invoices);
+            ProveUsage.Map(invoices);
         }
     }
 }
