@@ -18,13 +18,14 @@ try
     if (proof.Verify(reported, invoice) is { } fault)
         return Fail($"{fault.Code}: {fault.Problem}");
 
-    Console.WriteLine(
-        $"Verified: invoice {invoice.Number} counts event {reported.Id} of {reported.Source} as number {proof.Index + 1} of {proof.TreeSize}.");
+    var place = $"number {proof.Index + 1} of {proof.TreeSize}";
+    Console.WriteLine($"Verified: invoice {invoice.Number} counts event {reported.Id} of {reported.Source} as {place}.");
     Console.WriteLine(proof.BilledBefore ? "Reported, on an earlier invoice:" : "Reported:");
     Say(reported.Data);
     foreach (var correction in proof.Corrections)
     {
-        Console.WriteLine($"{(correction.After is null ? "Voided" : "Amended")} at {correction.At} by {correction.Actor}: {correction.Reason}");
+        var what = correction.After is null ? "Voided" : "Amended";
+        Console.WriteLine($"{what} at {correction.At} by {correction.Actor}: {correction.Reason}");
         Say(correction.After ?? new Dictionary<string, string>());
     }
 

@@ -252,13 +252,15 @@ public sealed class MainJob(PlatformAddress address) : IDisposable
         var proving = invoice.Deserialize<ProvingInvoice>(ContractsJson.Strict)!;
         foreach (var reported in events.Select(it => it.Deserialize<ReportedUsage>(ContractsJson.Strict)!))
         {
-            var proof = await billing.Get(
-                $"/v1/invoices/{proving.InvoiceId}/usage-proof?source={Uri.EscapeDataString(reported.Source)}&event_id={Uri.EscapeDataString(reported.Id)}");
+            var query = $"source={Uri.EscapeDataString(reported.Source)}&event_id={Uri.EscapeDataString(reported.Id)}";
+            var proof = await billing.Get($"/v1/invoices/{proving.InvoiceId}/usage-proof?{query}");
             var fault = proof.Deserialize<UsageProof>(ContractsJson.Strict)!.Verify(reported, proving);
             Expect(fault is null, $"The invoice does not prove the event {reported.Id}: {fault?.Problem}");
         }
 
-        Expect(proving.UsageTree?.Size == events.Count, $"The invoice counts {proving.UsageTree?.Size} events, the ledger holds {events.Count}.");
+        Expect(
+            proving.UsageTree?.Size == events.Count,
+            $"The invoice counts {proving.UsageTree?.Size} events, the ledger holds {events.Count}.");
         return events.Count;
     }
 
