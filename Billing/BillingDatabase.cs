@@ -38,6 +38,16 @@ public sealed class BillingDatabase(string applicationConnection, string systemC
         return await All(reader, row, cancellation);
     }
 
+    /// <summary>Several reads of one tenant, each of which may build on the one before.</summary>
+    public async Task<T> Read<T>(TenantId tenant, Func<NpgsqlConnection, Task<T>> read, CancellationToken cancellation)
+    {
+        await using var connection = await application.OpenConnectionAsync(cancellation);
+        await using var transaction = await connection.BeginTransactionAsync(cancellation);
+        await using var scope = connection.Command("select set_config('platform.tenants', $1, true)", Sql.P($"{{{tenant}}}"));
+        await scope.ExecuteNonQueryAsync(cancellation);
+        return await read(connection);
+    }
+
     /// <summary>Rows of all tenants, in the role of background work.</summary>
     public async Task<IReadOnlyList<T>> ReadAllTenants<T>(
         string sql, Func<NpgsqlDataReader, T> row, CancellationToken cancellation, params NpgsqlParameter[] parameters)

@@ -7,6 +7,7 @@ using Platform.Billing.Subscriptions;
 using Platform.Billing.Tenants;
 using Platform.Billing.Usage;
 using Platform.Contracts.Messages;
+using Platform.Contracts.Verification;
 using Platform.ServiceDefaults;
 
 namespace Platform.Billing;
@@ -38,6 +39,7 @@ namespace Platform.Billing;
 [JsonSerializable(typeof(InvoiceEvent))]
 [JsonSerializable(typeof(InvoiceView))]
 [JsonSerializable(typeof(Page<InvoiceView>))]
+[JsonSerializable(typeof(UsageProof))]
 [JsonSerializable(typeof(ReportUsage.ReportedEvent))]
 [JsonSerializable(typeof(ReportUsage.UsageReport))]
 [JsonSerializable(typeof(UsageByWindow.MeteredUsage))]

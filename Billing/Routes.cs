@@ -52,6 +52,7 @@ public static class Routes
             var invoices = app.MapGroup("/v1/invoices").WithTags("Invoices");
             InvoiceView.Map(invoices);
             InvoiceDocument.Map(invoices);
+            ProveUsage.Map(invoices);
         }
     }
 }

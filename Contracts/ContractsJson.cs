@@ -13,6 +13,13 @@ public static class ContractsJson
     public static readonly JsonSerializerOptions Options = Configure(new JsonSerializerOptions(JsonSerializerDefaults.Web));
 
     /// <summary>
+    /// For whoever verifies what others wrote: names are exact, and none is given twice, so that nobody reads one content and verifies
+    /// another.
+    /// </summary>
+    public static readonly JsonSerializerOptions Strict =
+        new(Options) { PropertyNameCaseInsensitive = false, AllowDuplicateProperties = false };
+
+    /// <summary>
     /// Adds what the contracts need to a serializer that also carries other types (the bus's envelope): only types of
     /// this assembly get snake_case names.
     /// </summary>

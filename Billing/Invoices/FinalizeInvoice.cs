@@ -1,4 +1,5 @@
 using NodaTime;
+using Platform.Contracts.Verification;
 using Platform.EventStore;
 
 namespace Platform.Billing.Invoices;
@@ -9,12 +10,13 @@ namespace Platform.Billing.Invoices;
 /// </summary>
 public static class FinalizeInvoice
 {
-    public sealed record Command(string Number, Instant At);
+    /// <param name="UsageTree">Over the usage events that the invoice counts.</param>
+    public sealed record Command(string Number, UsageTreeHead UsageTree, Instant At);
 
     public static Decision<InvoiceEvent> Decide(Command command, Invoice invoice) => invoice.Status switch
     {
         InvoiceStatus.Missing => Refusal.Because("invoice.not_found", "There is no such invoice."),
         InvoiceStatus.Finalized => [],
-        _ => [new InvoiceFinalized(command.Number, invoice.Total, command.At)],
+        _ => [new InvoiceFinalized(command.Number, invoice.Total, command.At, command.UsageTree)],
     };
 }

@@ -3,6 +3,7 @@ using System.Text.Json.Serialization;
 using NodaTime;
 using Platform.Billing.Rating;
 using Platform.Contracts;
+using Platform.Contracts.Verification;
 using Platform.EventStore;
 
 namespace Platform.Billing.Invoices;
@@ -33,7 +34,10 @@ public sealed record InvoiceLineAdded(
     : InvoiceEvent;
 
 /// <param name="Number">Gapless per issuer and year, for example <c>2026-000042</c>.</param>
-public sealed record InvoiceFinalized(string Number, Money Total, Instant At) : InvoiceEvent;
+/// <param name="UsageTree">Over the usage events that the invoice counts; absent in events from before there was one.</param>
+public sealed record InvoiceFinalized(
+    string Number, Money Total, Instant At,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] UsageTreeHead? UsageTree = null) : InvoiceEvent;
 
 public enum InvoiceStatus
 {

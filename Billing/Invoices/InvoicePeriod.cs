@@ -10,8 +10,8 @@ using Subscription = Platform.Billing.Subscriptions.Subscription;
 namespace Platform.Billing.Invoices;
 
 /// <summary>
-/// Closes a subscription's running period and invoices it, in one transaction: the period's end, the invoice with its lines and
-/// its number, and the message that tells of it are there together or not at all.
+/// Closes a subscription's running period and invoices it, in one transaction: the period's end, the invoice with its lines,
+/// its usage tree and its number, and the message that tells of it are there together or not at all.
 /// </summary>
 public sealed class InvoicePeriod(EventStore.EventStore store, Documents documents, TimeProvider clock)
 {
@@ -57,14 +57,20 @@ public sealed class InvoicePeriod(EventStore.EventStore store, Documents documen
                     : Money.Zero(terms.Currency);
                 var lines = CarriedCredit.Settle(RatePeriod.Rate(terms, period, whole, zone, usage), brought, period);
 
-                // 3 write the invoice and give it its number
+                // 3 bind the events it counts, so that each can be proved
+                var counted = new InvoicedUsage(
+                    [.. meters.Select(meter => meter.EventType).Distinct()], subscription.StartedAt, period, subscription.UsageThrough,
+                    through);
+                var tree = await UsageTree.Record(transaction, tenant, closed.InvoiceId, counted, token);
+
+                // 4 write the invoice and give it its number
                 var draft = DraftInvoice.Decide(
                     new(closed.InvoiceId, tenant, id, subscription, period, through, terms.Currency, lines, at), Invoice.Initial);
                 var invoice = Fold.After(Invoice.Initial, draft.Events);
                 var number = await InvoiceNumbers.Next(transaction, at.InUtc().Year, token);
-                var final = FinalizeInvoice.Decide(new(number, at), invoice);
+                var final = FinalizeInvoice.Decide(new(number, tree, at), invoice);
 
-                // 4 record it all at once
+                // 5 record it all at once
                 await transaction.Append(
                     Invoice.Stream(tenant, closed.InvoiceId), expectedVersion: 0, token, [.. draft.Events, .. final.Events]);
                 await transaction.Append(stream, version, token, closed);

@@ -6,6 +6,7 @@ using NodaTime;
 using Npgsql;
 using Platform.Billing.Rating;
 using Platform.Contracts;
+using Platform.Contracts.Verification;
 using Platform.EventStore;
 using Platform.ServiceDefaults;
 
@@ -15,10 +16,13 @@ namespace Platform.Billing.Invoices;
 /// <param name="Number">Null while it is a draft.</param>
 /// <param name="Subtotal">Sum of the lines.</param>
 /// <param name="Total">What is owed; equal to the subtotal as long as there are neither discounts nor tax.</param>
+/// <param name="UsageTree">
+/// The usage events that the invoice counts, by which each can be proved (<c>usage-proof</c>); null while it is a draft.
+/// </param>
 public sealed record InvoiceView(
     InvoiceId InvoiceId, string? Number, InvoiceStatus Status, SubscriptionId SubscriptionId, PlanId PlanId, int PlanVersion,
-    InvoiceView.InvoicedPeriod BillingPeriod, IReadOnlyList<InvoiceView.InvoiceLine> Lines, Money Subtotal, Money Total, Instant DraftedAt,
-    Instant? FinalizedAt)
+    InvoiceView.InvoicedPeriod BillingPeriod, IReadOnlyList<InvoiceView.InvoiceLine> Lines, Money Subtotal, Money Total,
+    UsageTreeHead? UsageTree, Instant DraftedAt, Instant? FinalizedAt)
 {
     public const string Table = "invoices";
 
@@ -40,7 +44,7 @@ public sealed record InvoiceView(
         (null, InvoiceDrafted it) => new(
             it.InvoiceId, Number: null, InvoiceStatus.Draft, it.SubscriptionId, it.PlanId, it.PlanVersion,
             new(it.PeriodNumber, it.PeriodStart, it.PeriodEnd, it.TimeZone), [], Money.Zero(it.Currency), Money.Zero(it.Currency),
-            it.At, FinalizedAt: null),
+            UsageTree: null, it.At, FinalizedAt: null),
         ({ } draft, InvoiceLineAdded it) => draft with
         {
             Lines =
@@ -58,6 +62,7 @@ public sealed record InvoiceView(
             Number = it.Number,
             Status = InvoiceStatus.Finalized,
             Total = it.Total,
+            UsageTree = it.UsageTree,
             FinalizedAt = it.At,
         },
         _ => throw new UnreachableException($"{@event.GetType().Name} cannot follow {view}."),

@@ -42,7 +42,7 @@ public static class InvoicePdf
             }
             Line(sheet, document, line);
         }
-        if (sheet.Y + 4 * RowHeight > Bottom)
+        if (sheet.Y + 5 * RowHeight > Bottom)
             sheet.NextPage();
         Totals(sheet, document.Invoice);
         sheet.End();
@@ -121,6 +121,12 @@ public static class InvoicePdf
         sheet.Y += RowHeight;
         sheet.RightText($"Total {invoice.Total.Currency}", bold, UnitPrice);
         sheet.RightText(InvoiceDocument.Grouped(invoice.Total), bold, Amount);
+        if (invoice.UsageTree is { } tree)
+        {
+            sheet.Y += 2 * RowHeight;
+            sheet.Text(
+                string.Create(CultureInfo.InvariantCulture, $"Merkle root over the {tree.Size:N0} usage events of this invoice: {tree.Root}"), small, Left);
+        }
     }
 
     private static void PageNumbers(PdfDocument pdf, InvoiceView invoice)

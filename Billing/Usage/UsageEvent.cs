@@ -1,8 +1,5 @@
-using System.Security.Cryptography;
-using System.Text;
 using NodaTime;
-using NodaTime.Text;
-using Platform.Contracts;
+using Platform.Contracts.Verification;
 
 namespace Platform.Billing.Usage;
 
@@ -17,23 +14,7 @@ public sealed record UsageEvent(
     /// <summary>
     /// SHA-256 over all content but the identity. The order of members and trailing zeros of quantities make no difference.
     /// </summary>
-    public byte[] ContentHash()
-    {
-        // Lengths before texts: no two different contents can read the same.
-        var text = new StringBuilder();
-        Add(Type);
-        Add(Subject is null ? "" : $"+{Subject}");
-        Add(InstantPattern.ExtendedIso.Format(Time));
-        foreach (var (name, value) in Data.OrderBy(member => member.Key, StringComparer.Ordinal))
-        {
-            Add(name);
-            Add(Decimals.TryParse(value, out var number) ? Decimals.Format(Decimals.Canonical(number)) : value);
-        }
-
-        return SHA256.HashData(Encoding.UTF8.GetBytes(text.ToString()));
-
-        void Add(string part) => text.Append(part.Length).Append(':').Append(part);
-    }
+    public byte[] ContentHash() => UsageLeaf.ContentHash(Type, Subject, Time, Data);
 }
 
 /// <summary>What the ledger did with one event.</summary>

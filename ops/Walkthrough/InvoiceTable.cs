@@ -37,6 +37,7 @@ public static class InvoiceTable
                 .. rows[1..^1].Select(Row),
                 rule,
                 Row(rows[^1]),
+                $"{invoice["usage_tree"]!["size"]} usage events, Merkle root {invoice["usage_tree"]!["root"]}",
             ]);
 
         string Row(string[] cells) => string.Join(

@@ -4,6 +4,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using Platform.Contracts;
 using Platform.Contracts.Messages;
+using Platform.Contracts.Verification;
 
 namespace Platform.Walkthrough;
 
@@ -239,6 +240,28 @@ public sealed class MainJob(PlatformAddress address) : IDisposable
                 Amount(line) == Money.Round(metered * price, usd).Amount,
                 $"The line of {meter} is not its quantity times its price.");
         }
+    }
+
+    /// <summary>
+    /// Proves offline that the invoice counts each event of the tenant's ledger, and no others; gives how many there are.
+    /// </summary>
+    public async Task<int> ProveUsage(Customer customer, JsonNode invoice)
+    {
+        using var billing = Billing(customer.ViewerKey);
+        var events = await billing.List("/v1/usage/events");
+        var proving = invoice.Deserialize<ProvingInvoice>(ContractsJson.Strict)!;
+        foreach (var reported in events.Select(it => it.Deserialize<ReportedUsage>(ContractsJson.Strict)!))
+        {
+            var query = $"source={Uri.EscapeDataString(reported.Source)}&event_id={Uri.EscapeDataString(reported.Id)}";
+            var proof = await billing.Get($"/v1/invoices/{proving.InvoiceId}/usage-proof?{query}");
+            var fault = proof.Deserialize<UsageProof>(ContractsJson.Strict)!.Verify(reported, proving);
+            Expect(fault is null, $"The invoice does not prove the event {reported.Id}: {fault?.Problem}");
+        }
+
+        Expect(
+            proving.UsageTree?.Size == events.Count,
+            $"The invoice counts {proving.UsageTree?.Size} events, the ledger holds {events.Count}.");
+        return events.Count;
     }
 
     /// <summary>The same invoice as the tenant's viewer sees it in the portal.</summary>

@@ -52,6 +52,7 @@ try
     Console.WriteLine(InvoiceTable.Of(invoice));
     Console.WriteLine();
     Console.WriteLine("Every line equals the signed batches times the plan's price.");
+    Console.WriteLine($"{await main.ProveUsage(customer, invoice)} usage events are proved offline by the invoice's Merkle root.");
 
     var portal = await main.PortalInvoice(customer, invoice);
     MainJob.Expect(

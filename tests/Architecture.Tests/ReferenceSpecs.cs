@@ -14,6 +14,7 @@ public class ReferenceSpecs
         ["Scheduler"] = ["Contracts", "EventStore", "ServiceDefaults"],
         ["GpuWorker"] = ["Contracts"],
         ["Walkthrough"] = ["Contracts"],
+        ["VerifyUsage"] = ["Contracts"],
     };
 
     private static readonly Dictionary<string, string[]> forbiddenPackages = new()
@@ -23,6 +24,7 @@ public class ReferenceSpecs
         ["Billing"] = ["Quartz"],
         ["GpuWorker"] = ["Npgsql", "Quartz"],
         ["Walkthrough"] = ["Npgsql", "MassTransit", "Quartz"],
+        ["VerifyUsage"] = ["Npgsql", "MassTransit", "Quartz"],
     };
 
     public static TheoryData<string> Projects => [.. ProjectFiles().Keys.Order()];

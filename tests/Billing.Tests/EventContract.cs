@@ -40,6 +40,16 @@ public class EventContract
     }
 
     [Fact]
+    public void A_finalized_invoice_keeps_the_tree_of_its_usage()
+    {
+        var sample = Finalized(tree: new(Size: 17, new('a', 64)));
+        var json = Stored.Events.Serialize(sample);
+
+        Approve.Text(Pretty.Json(json) + "\n", "invoice.finalized.v1.usage_tree.json");
+        Stored.Events.Deserialize("invoice.finalized.v1", json).ShouldBe(sample);
+    }
+
+    [Fact]
     public void Every_event_type_has_a_sample_and_its_state_knows_it()
     {
         Samples.Select(row => row.Data.Item1).ShouldBe(Stored.Events.Names, ignoreOrder: true);

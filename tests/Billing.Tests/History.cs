@@ -7,6 +7,7 @@ using Platform.Billing.Subscriptions;
 using Platform.Billing.Tenants;
 using Platform.Contracts;
 using Platform.Contracts.Messages;
+using Platform.Contracts.Verification;
 using ApiKeyIssued = Platform.Billing.ApiKeys.ApiKeyIssued;
 using ApiKeyRevoked = Platform.Billing.ApiKeys.ApiKeyRevoked;
 using InvoiceFinalized = Platform.Billing.Invoices.InvoiceFinalized;
@@ -63,6 +64,6 @@ internal static class History
         line, LineKind.Usage, "GPU time", "gpu-time", Quantity: 40_000_000m, "millisecond", UnitAmount: 0.0000025m,
         new(cents, Currency.EUR), FirstOfJanuary, FirstOfFebruary, PlanVersion: 1, FirstOfFebruary);
 
-    public static InvoiceFinalized Finalized(long cents = 100_00) =>
-        new("2026-000042", new(cents, Currency.EUR), FirstOfFebruary);
+    public static InvoiceFinalized Finalized(long cents = 100_00, UsageTreeHead? tree = null) =>
+        new("2026-000042", new(cents, Currency.EUR), FirstOfFebruary, tree);
 }

@@ -159,6 +159,7 @@ public class MainJobScenarios(PrivateServers servers)
         using var billing = main.Billing(customer.ViewerKey);
         var ledger = await billing.List("/v1/usage/events");
         ledger.Select(it => (string)it["id"]!).ShouldBeUnique();
+        (await main.ProveUsage(customer, invoice)).ShouldBe(ledger.Count);
         ledger.Where(it => (string)it["type"]! == "gpu.time").Select(it => (string)it["id"]!).ShouldBe(
             attempts.SelectMany(attempt => attempt.Batches.Select(batch => $"{attempt.AttemptId}/{batch.Sequence}/gpu.time")),
             ignoreOrder: true);
@@ -191,6 +192,7 @@ public class MainJobScenarios(PrivateServers servers)
 
         copy["subtotal"]!["amount"] = "(sum of the lines)";
         copy["total"]!["amount"] = "(sum of the lines)";
+        copy["usage_tree"] = "(over what this run used)";
         return copy.ToJsonString(new(ContractsJson.Options) { WriteIndented = true }) + "\n";
     }
 }

@@ -20,6 +20,7 @@ public sealed class SecuritySpecs(BillingHost billing)
     [InlineData("GET", "/v1/usage/attempts")]
     [InlineData("GET", "/v1/usage/quarantine")]
     [InlineData("GET", "/v1/invoices")]
+    [InlineData("GET", $"/v1/invoices/{Anything}/usage-proof")]
     [InlineData("POST", "/v1/tenants")]
     [InlineData("POST", "/v1/api-keys")]
     [InlineData("POST", $"/v1/api-keys/{Anything}/revoke")]

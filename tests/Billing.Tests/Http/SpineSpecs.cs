@@ -95,7 +95,8 @@ public sealed partial class SpineSpecs(BillingHost billing)
             [.. told.OfType<TMessage>().Where(message => tenantOf(message) == tenant.Id)];
     }
 
-    // Ids are new in each run, as are the catalog's keys and the number, which all tests of the host count on.
+    // Ids are new in each run and with them the hash over the usage, as are the catalog's keys and the number, which all tests of the
+    // host count on.
     private static string Scrubbed(JsonElement invoice, TestCatalog catalog)
     {
         var text = Pretty.Json(invoice)
@@ -103,11 +104,14 @@ public sealed partial class SpineSpecs(BillingHost billing)
             .Replace(catalog.Calls, "inference-calls", StringComparison.Ordinal);
         var ids = new Dictionary<string, string>();
         text = Uuid().Replace(text, id => ids.TryGetValue(id.Value, out var known) ? known : ids[id.Value] = $"(id {ids.Count + 1})");
-        return Number().Replace(text, "(number)");
+        return Number().Replace(Hash().Replace(text, "(hash)"), "(number)");
     }
 
     [GeneratedRegex("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")]
     private static partial Regex Uuid();
+
+    [GeneratedRegex("[0-9a-f]{64}")]
+    private static partial Regex Hash();
 
     [GeneratedRegex("2026-[0-9]{6}")]
     private static partial Regex Number();

@@ -2,6 +2,7 @@ using System.Text.Json;
 using Platform.Billing.Invoices;
 using Platform.Billing.Rating;
 using Platform.Contracts;
+using Platform.Contracts.Verification;
 using Platform.Testing;
 using static Platform.Billing.Tests.History;
 
@@ -11,19 +12,20 @@ using InvoiceSpec = Spec<Invoice, InvoiceEvent>;
 
 public class InvoiceSpecs
 {
-    private static readonly FinalizeInvoice.Command Finalize = new("2026-000042", FirstOfFebruary);
+    private static readonly UsageTreeHead Tree = new(Size: 17, new('a', 64));
+    private static readonly FinalizeInvoice.Command Finalize = new("2026-000042", Tree, FirstOfFebruary);
 
     [Fact]
     public void A_draft_is_finalized_at_the_sum_of_its_lines() =>
         InvoiceSpec.Given(Drafted(), Line(1, cents: 12_50), Line(2, cents: 7_50))
             .When(invoice => FinalizeInvoice.Decide(Finalize, invoice))
-            .Then(Finalized(cents: 20_00));
+            .Then(Finalized(cents: 20_00, Tree));
 
     [Fact]
     public void A_period_in_which_nothing_was_owed_is_finalized_at_zero() =>
         InvoiceSpec.Given(Drafted())
             .When(invoice => FinalizeInvoice.Decide(Finalize, invoice))
-            .Then(Finalized(cents: 0));
+            .Then(Finalized(cents: 0, Tree));
 
     [Fact]
     public void Finalizing_twice_changes_nothing() =>
@@ -62,7 +64,7 @@ public class InvoiceSpecs
             Drafted(),
             Line(1, cents: 1_234_56),
             Line(2, cents: 65_44) with { Kind = LineKind.LateUsage, Description = "GPU time, reported late" },
-            Finalized(cents: 1_300_00),
+            Finalized(cents: 1_300_00, Tree),
         ];
 
         var view = history.Aggregate((InvoiceView?)null, InvoiceView.Fold);
