@@ -53,6 +53,8 @@ public static class Routes
             InvoiceView.Map(invoices);
             InvoiceDocument.Map(invoices);
             ProveUsage.Map(invoices);
+
+            FocusExport.Map(app.MapGroup("/v1/exports").WithTags("Exports"));
         }
     }
 }

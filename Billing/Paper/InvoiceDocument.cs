@@ -43,9 +43,12 @@ public sealed record InvoiceDocument(InvoiceView Invoice, string Issuer, TenantV
             return Problems.NotFound("invoice");
         }
 
-        var document = new InvoiceDocument(invoice, settings["Issuer:Name"] ?? "Platform", customer);
+        var document = new InvoiceDocument(invoice, IssuerOf(settings), customer);
         return TypedResults.File(write(document), contentType, $"{invoice.Number}.{extension}");
     }
+
+    /// <summary>Who bills: <c>Issuer__Name</c>.</summary>
+    public static string IssuerOf(IConfiguration settings) => settings["Issuer:Name"] ?? "Platform";
 
     /// <summary>1234.5 as 1,234.5, with all its decimals.</summary>
     public static string Grouped(decimal number) => number.ToString("#,##0.############################", CultureInfo.InvariantCulture);
