@@ -43,6 +43,7 @@ namespace Platform.Billing;
 [JsonSerializable(typeof(ReportUsage.UsageReport))]
 [JsonSerializable(typeof(UsageByWindow.MeteredUsage))]
 [JsonSerializable(typeof(Page<UsageEventView>))]
+[JsonSerializable(typeof(MeasuredEvent))]
 [JsonSerializable(typeof(Page<MeasuredEvent>))]
 [JsonSerializable(typeof(CorrectUsage.NewCorrection))]
 [JsonSerializable(typeof(UsageCorrection))]

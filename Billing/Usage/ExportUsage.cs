@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Globalization;
 using System.IO.Pipelines;
 using System.Text;
+using System.Text.Encodings.Web;
 using System.Text.Json;
 using Microsoft.AspNetCore.Http.HttpResults;
 using NodaTime.Text;
@@ -19,6 +20,9 @@ public static class ExportUsage
 {
     private const int FlushBytes = 64 * 1024;
     private const string Header = "position,source,id,type,subject,time,received_at,attempt_id,quantity,data\r\n";
+
+    // No browser reads this as HTML: letters and quotes may stay as they are.
+    private static readonly JsonSerializerOptions Json = new(Stored.Options) { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     private static readonly SearchValues<char> Quoted = SearchValues.Create(",\"\r\n");
 
@@ -59,8 +63,7 @@ public static class ExportUsage
 
     private static void WriteJson(IBufferWriter<byte> output, MeasuredEvent it)
     {
-        using (var json = new Utf8JsonWriter(output))
-            JsonSerializer.Serialize(json, it, Stored.Json<MeasuredEvent>());
+        output.Write(JsonSerializer.SerializeToUtf8Bytes(it, Json.GetTypeInfo(typeof(MeasuredEvent))));
         output.Write("\n"u8);
     }
 
@@ -71,7 +74,7 @@ public static class ExportUsage
             it.Position.ToString(CultureInfo.InvariantCulture), it.Source, it.Id, it.Type, it.Subject,
             InstantPattern.ExtendedIso.Format(it.Time), InstantPattern.ExtendedIso.Format(it.ReceivedAt), it.AttemptId?.ToString(),
             it.Quantity is { } quantity ? Decimals.Format(quantity) : null,
-            JsonSerializer.Serialize(it.Data.ToDictionary(), BillingJson.Default.DictionaryStringString),
+            JsonSerializer.Serialize(it.Data.ToDictionary(), Json.GetTypeInfo(typeof(Dictionary<string, string>))),
         ];
         Encoding.UTF8.GetBytes(string.Join(',', fields.Select(Field)) + "\r\n", output);
     }

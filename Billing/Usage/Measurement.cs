@@ -40,8 +40,8 @@ internal sealed class Measurement
     public const int CellsMax = 20_000;
 
     // What ingest takes as a quantity. Anything else was reported before the meter existed and counts as nothing.
-    private const string PlainQuantity = "'^0*[0-9]{1,15}([.][0-9]{1,9})?$'";
-    private const string PlainDecimal = "'^-?[0-9]{1,28}([.][0-9]{1,28})?$'";
+    private const string PlainQuantity = "'^(?=[.]?[0-9])0*[0-9]{0,15}([.][0-9]{0,9})?$'";
+    private const string PlainDecimal = "'^-?(?=[.]?[0-9])[0-9]{0,28}([.][0-9]{0,28})?$'";
 
     private readonly MeasuredScope scope;
     private readonly List<NpgsqlParameter> parameters = [];

@@ -15,11 +15,13 @@ public sealed class MeasurementSpecs(BillingHost billing)
     private const string Day = "2026-03-09T00:00:00Z";
     private const string NextDay = "2026-03-10T00:00:00Z";
 
-    // Events of 9 March as hour:minute=value; the one of the eighth before is a gauge's level at midnight.
+    // Events of 9 March as hour:minute=value; the one without a time is of the day before, a gauge's level at midnight.
     [Theory]
     [InlineData("sum", "", "0")]
     [InlineData("sum", "01:00=0.1 02:00=0.2 03:00=999999999999999.000000001", "999999999999999.300000001")]
     [InlineData("sum", "01:00=1 02:00=abc 03:00=", "1")]
+    [InlineData("sum", "01:00=.5 02:00=5. 03:00=0000000000000000000005 04:00=. 05:00=1e3 06:00=-1", "10.5")]
+    [InlineData("sum", "01:00=1000000000000000 02:00=0.0000000001 03:00=2", "2")]
     [InlineData("count", "01:00=1 02:00=abc 03:00=", "3")]
     [InlineData("max", "", "0")]
     [InlineData("max", "01:00=9 02:00=10 03:00=2.5", "10")]
