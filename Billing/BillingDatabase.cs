@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using NodaTime;
 using Npgsql;
 using Platform.Contracts;
@@ -14,6 +15,8 @@ public sealed class BillingDatabase(string applicationConnection, string systemC
     public const string ApplicationRole = "billing_app";
     public const string SystemRole = "billing_system";
 
+    private const int DefaultTimeoutSeconds = 30;
+
     private readonly NpgsqlDataSource application = NpgsqlDataSource.Create(applicationConnection);
     private readonly NpgsqlDataSource system = NpgsqlDataSource.Create(systemConnection);
 
@@ -22,20 +25,10 @@ public sealed class BillingDatabase(string applicationConnection, string systemC
         TenantId tenant, string sql, Func<NpgsqlDataReader, T> row, CancellationToken cancellation,
         params NpgsqlParameter[] parameters)
     {
-        await using var connection = await application.OpenConnectionAsync(cancellation);
-        await using var transaction = await connection.BeginTransactionAsync(cancellation);
-        await using var batch = new NpgsqlBatch(connection, transaction);
-        batch.BatchCommands.Add(new("select set_config('platform.tenants', $1, true)")
-        {
-            Parameters = { new() { Value = $"{{{tenant}}}" } },
-        });
-        var query = new NpgsqlBatchCommand(sql);
-        query.Parameters.AddRange(parameters);
-        batch.BatchCommands.Add(query);
-
-        await using var reader = await batch.ExecuteReaderAsync(cancellation);
-        await reader.NextResultAsync(cancellation);
-        return await All(reader, row, cancellation);
+        var rows = new List<T>();
+        await foreach (var each in Stream(tenant, sql, row, DefaultTimeoutSeconds, parameters, cancellation))
+            rows.Add(each);
+        return rows;
     }
 
     /// <summary>Several reads of one tenant, each of which may build on the one before.</summary>
@@ -47,6 +40,12 @@ public sealed class BillingDatabase(string applicationConnection, string systemC
         await scope.ExecuteNonQueryAsync(cancellation);
         return await read(connection);
     }
+
+    /// <summary>Rows of one tenant as they come, however many: only the connection's buffer holds any, and no time limit ends it.</summary>
+    public IAsyncEnumerable<T> Stream<T>(
+        TenantId tenant, string sql, Func<NpgsqlDataReader, T> row, CancellationToken cancellation,
+        params NpgsqlParameter[] parameters) =>
+        Stream(tenant, sql, row, timeoutSeconds: 0, parameters, cancellation);
 
     /// <summary>Rows of all tenants, in the role of background work.</summary>
     public async Task<IReadOnlyList<T>> ReadAllTenants<T>(
@@ -71,6 +70,27 @@ public sealed class BillingDatabase(string applicationConnection, string systemC
     {
         await application.DisposeAsync();
         await system.DisposeAsync();
+    }
+
+    private async IAsyncEnumerable<T> Stream<T>(
+        TenantId tenant, string sql, Func<NpgsqlDataReader, T> row, int timeoutSeconds, NpgsqlParameter[] parameters,
+        [EnumeratorCancellation] CancellationToken cancellation)
+    {
+        await using var connection = await application.OpenConnectionAsync(cancellation);
+        await using var transaction = await connection.BeginTransactionAsync(cancellation);
+        await using var batch = new NpgsqlBatch(connection, transaction) { Timeout = timeoutSeconds };
+        batch.BatchCommands.Add(new("select set_config('platform.tenants', $1, true)")
+        {
+            Parameters = { new() { Value = $"{{{tenant}}}" } },
+        });
+        var query = new NpgsqlBatchCommand(sql);
+        query.Parameters.AddRange(parameters);
+        batch.BatchCommands.Add(query);
+
+        await using var reader = await batch.ExecuteReaderAsync(cancellation);
+        await reader.NextResultAsync(cancellation);
+        while (await reader.ReadAsync(cancellation))
+            yield return row(reader);
     }
 
     private static async Task<IReadOnlyList<T>> All<T>(

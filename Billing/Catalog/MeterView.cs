@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Text.Json.Serialization;
 using System.Text.Json.Serialization.Metadata;
 using Microsoft.AspNetCore.Http.HttpResults;
 using NodaTime;
@@ -8,12 +9,23 @@ using Platform.ServiceDefaults;
 
 namespace Platform.Billing.Catalog;
 
-/// <summary>A meter as everybody reads it: the catalog is the operator's and open to all tenants.</summary>
+/// <summary>
+/// A meter with all its versions, oldest first, as everybody reads it: the catalog is the operator's and open to all tenants. What
+/// stands beside the versions is the newest one's.
+/// </summary>
 public sealed record MeterView(
     MeterId MeterId, string Key, string DisplayName, string EventType, Aggregation Aggregation, string? ValueProperty,
-    string Unit, Instant DefinedAt)
+    string Unit, Instant DefinedAt, int LatestVersion, IReadOnlyList<MeterView.MeterVersion> Versions)
 {
     public const string Table = "meters";
+
+    public sealed record MeterVersion(int Version, MeterDefinition Definition, Instant PublishedAt);
+
+    [JsonIgnore]
+    public MeterDefinition Latest => Versions[^1].Definition;
+
+    /// <summary>Null where the meter has no such version.</summary>
+    public MeterDefinition? DefinitionOf(int version) => Versions.FirstOrDefault(it => it.Version == version)?.Definition;
 
     public static void Map(RouteGroupBuilder meters)
     {
@@ -65,8 +77,18 @@ public sealed class MeterProjection : DocumentProjection<MeterView, MeterEvent>
 
     protected override MeterView? Fold(MeterView? view, MeterEvent @event, RecordedEvent recorded) => @event switch
     {
-        MeterDefined it =>
-            new(it.MeterId, it.Key, it.DisplayName, it.EventType, it.Aggregation, it.ValueProperty, it.Unit, it.At),
+        MeterDefined it => new(
+            it.MeterId, it.Key, it.DisplayName, it.EventType, it.Aggregation, it.ValueProperty, it.Unit, it.At, LatestVersion: 1,
+            [new(Version: 1, it.Definition, it.At)]),
+        MeterVersionPublished { Definition: var latest } it => view! with
+        {
+            DisplayName = latest.DisplayName,
+            Aggregation = latest.Aggregation,
+            ValueProperty = latest.ValueProperty,
+            Unit = latest.Unit,
+            LatestVersion = it.Version,
+            Versions = [.. view.Versions, new(it.Version, latest, it.At)],
+        },
         _ => throw new UnreachableException($"MeterView does not know {@event.GetType().Name}."),
     };
 }

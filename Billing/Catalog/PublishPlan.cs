@@ -80,6 +80,11 @@ public static class PublishPlan
         errors.ThrowIfAny();
     }
 
+    private static Charge AtVersion(Charge charge, Dictionary<string, MeterView> known) =>
+        charge.MeterVersion is null && known.TryGetValue(charge.Meter, out var meter)
+            ? charge with { MeterVersion = meter.LatestVersion }
+            : charge;
+
     private static IEnumerable<PriceFault> Faults(PriceModel price, int index) =>
         PriceRules.Faults(price) is var faults && faults.Any() ? Named(faults, index) : Named(PriceRules.Falls(price), index);
 
@@ -112,7 +117,17 @@ public static class PublishPlan
             return faults.ToProblem();
 
         var meters = await MeterView.OfKeys(documents, terms.Charges.Select(charge => charge.Meter), cancellation);
-        var known = meters.Select(meter => meter.Key).ToHashSet();
+        var known = meters.ToDictionary(meter => meter.Key);
+        terms = terms with { Charges = [.. terms.Charges.Select(charge => AtVersion(charge, known))] };
+        var unknown = terms.Charges.Index().FirstOrDefault(it =>
+            known.TryGetValue(it.Item.Meter, out var meter) && meter.DefinitionOf(it.Item.MeterVersion!.Value) is null);
+        if (unknown.Item is not null)
+        {
+            return Refusal.Because(
+                "plan.meter_unknown", $"The meter {unknown.Item.Meter} has no version {unknown.Item.MeterVersion}.",
+                $"charges[{unknown.Index}].meter_version").ToProblem();
+        }
+
         var at = clock.Now();
 
         var decided = await store.Transact(
@@ -122,7 +137,7 @@ public static class PublishPlan
             {
                 var taken = key is not null && await CatalogKeys.IsTaken(transaction, PlanView.Table, key, id.Value, token);
                 return await transaction.Decide<Plan, PlanEvent>(
-                    Plan.Stream(id), plan => Decide(new(id, key, taken, terms, known, at), plan), token);
+                    Plan.Stream(id), plan => Decide(new(id, key, taken, terms, known.Keys, at), plan), token);
             },
             cancellation);
         return decided.Refusal is { } refusal

@@ -31,7 +31,8 @@ public sealed class InvoicePeriod(EventStore.EventStore store, Documents documen
         // A version of a plan and a meter never change, so they need not be read in the transaction.
         var terms = (await PlanView.Find(documents, known.State.PlanId, cancellation))?.TermsOf(known.State.PlanVersion)
             ?? throw new InvalidOperationException($"Plan {known.State.PlanId} has no version {known.State.PlanVersion}.");
-        var meters = await MeterView.OfKeys(documents, terms.Charges.Select(charge => charge.Meter), cancellation);
+        var defined = await MeterView.OfKeys(documents, terms.Charges.Select(charge => charge.Meter), cancellation);
+        BilledMeter[] meters = [.. defined.Select(meter => AtVersion(meter, terms))];
 
         return await store.Transact(
             tenant.Value,
@@ -59,7 +60,7 @@ public sealed class InvoicePeriod(EventStore.EventStore store, Documents documen
 
                 // 3 bind the events it counts, so that each can be proved
                 var counted = new InvoicedUsage(
-                    [.. meters.Select(meter => meter.EventType).Distinct()], subscription.StartedAt, period, subscription.UsageThrough,
+                    [.. meters.Select(meter => meter.Definition.EventType).Distinct()], subscription.StartedAt, period, subscription.UsageThrough,
                     through);
                 var tree = await UsageTree.Record(transaction, tenant, closed.InvoiceId, counted, token);
 
@@ -79,5 +80,12 @@ public sealed class InvoicePeriod(EventStore.EventStore store, Documents documen
                 return new Outcome(Subscription.Evolve(subscription, closed), closed.InvoiceId, Refusal: null);
             },
             cancellation);
+    }
+
+    private static BilledMeter AtVersion(MeterView meter, PlanTerms terms)
+    {
+        var version = terms.Charges.First(charge => charge.Meter == meter.Key).MeterVersion ?? 1;
+        return new(meter.Key, meter.DefinitionOf(version)
+            ?? throw new InvalidOperationException($"Meter {meter.Key} has no version {version}."));
     }
 }

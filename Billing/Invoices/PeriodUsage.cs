@@ -3,24 +3,27 @@ using Npgsql;
 using Platform.Billing.Catalog;
 using Platform.Billing.Rating;
 using Platform.Billing.Subscriptions;
+using Platform.Billing.Usage;
 using Platform.Contracts;
 
 namespace Platform.Billing.Invoices;
 
+/// <summary>A meter as a charge reads it.</summary>
+public sealed record BilledMeter(string Key, MeterDefinition Definition);
+
 /// <summary>
 /// What the ledger says about one period of one subscription, so that every usage event is on exactly one invoice: usage of the
-/// period known now is on this one; usage of an earlier period is on this one if the ledger learned of it after the invoice before
-/// (positions above <c>UsageThrough</c> of the last close). Corrections count likewise, as differences at their own positions. Read in the tenant's lane, so that no writer is half done.
+/// period known now is on this one; what the ledger learned of an earlier period after the invoice before (positions above
+/// <c>UsageThrough</c> of the last close), late events and corrections alike, is on this one as the difference between what the
+/// earlier period measures now and what it measured then. Read in the tenant's lane, so that no writer is half done.
 /// </summary>
+/// <remarks>
+/// Sums and counts of slices add up, so each slice of a calendar's period is measured by itself. Other aggregations are measured
+/// over all that is billed of the calendar's period: a slice bills what the aggregate grew by, late usage what it changed by. Either
+/// way the lines of a period sum to what one invoice over it would have billed.
+/// </remarks>
 public static class PeriodUsage
 {
-    // A member that is missing or no plain decimal counts as nothing: it was reported before the meter existed.
-    private const string Value =
-        """
-        trim_scale(coalesce(case when $2 is null then sum(sign)::numeric else sum(
-            sign * case when data ->> $2 ~ '^[0-9]+([.][0-9]+)?$' then (data ->> $2)::numeric end) end, 0))::text
-        """;
-
     /// <summary>The newest position of the tenant's ledger; 0 for an empty one.</summary>
     public static async Task<long> NewestPosition(NpgsqlConnection connection, TenantId tenant, CancellationToken cancellation)
     {
@@ -38,7 +41,7 @@ public static class PeriodUsage
     /// <param name="through">The newest position to consider.</param>
     public static async Task<IReadOnlyList<MeteredQuantity>> Read(
         NpgsqlConnection connection, TenantId tenant, SubscriptionId id, Subscription subscription, BillingPeriod period,
-        long through, IReadOnlyList<MeterView> meters, CancellationToken cancellation)
+        long through, IReadOnlyList<BilledMeter> meters, CancellationToken cancellation)
     {
         var zone = DateTimeZoneProviders.Tzdb[subscription.TimeZone];
         var running = Whole(period.Start);
@@ -48,24 +51,24 @@ public static class PeriodUsage
         {
             // Every quantity stands on what its period by the calendar was billed before, late reports before the running use.
             var billed = new Dictionary<BillingPeriod, decimal?>();
-            foreach (var (window, quantity) in await Late(meter))
+            foreach (var window in await Reopened(meter.Definition))
             {
+                var late = await Quantity(meter, window, through) - await Quantity(meter, window, subscription.UsageThrough);
                 var already = await AlreadyBilled(meter, Whole(window.Start));
-                quantities.Add(new(meter.Key, meter.Unit, quantity, window, Late: true, already));
-                billed[Whole(window.Start)] = (already ?? 0) + quantity;
+                quantities.Add(new(meter.Key, meter.Definition.Unit, late, window, Late: true, already));
+                billed[Whole(window.Start)] = (already ?? 0) + late;
             }
 
             quantities.Add(new(
-                meter.Key, meter.Unit, await Quantity(meter, period, through), period, Late: false,
-                await AlreadyBilled(meter, running)));
+                meter.Key, meter.Definition.Unit, await Running(meter), period, Late: false, await AlreadyBilled(meter, running)));
 
-            async Task<decimal?> AlreadyBilled(MeterView of, BillingPeriod whole)
+            async Task<decimal?> AlreadyBilled(BilledMeter of, BillingPeriod whole)
             {
                 if (billed.TryGetValue(whole, out var known))
                     return known;
                 var from = whole == running ? runningBilledFrom : await BilledFrom(whole);
                 return from is { } start
-                    ? await Quantity(of, new(start, Instant.Min(whole.End, period.Start)), subscription.UsageThrough)
+                    ? await Quantity(of, BilledPart(start, whole), subscription.UsageThrough)
                     : null;
             }
         }
@@ -88,41 +91,44 @@ public static class PeriodUsage
             return await reader.ReadAsync(cancellation) ? reader.Instant(0) : null;
         }
 
-        async Task<decimal> Quantity(MeterView meter, BillingPeriod window, long position)
-        {
-            await using var onTime = connection.Command(
-                $"""
-                select {Value} from billing.usage_entries
-                where tenant_id = $1 and type = $3 and time >= $4 and time < $5 and position <= $6
-                """,
-                Sql.P(tenant.Value), Sql.Optional(meter.ValueProperty), Sql.P(meter.EventType), Sql.P(window.Start),
-                Sql.P(window.End), Sql.P(position));
-            return Exact((string)(await onTime.ExecuteScalarAsync(cancellation))!);
-        }
+        BillingPeriod BilledPart(Instant billedFrom, BillingPeriod whole) => new(billedFrom, Instant.Min(whole.End, period.Start));
 
-        async Task<List<(BillingPeriod Window, decimal Quantity)>> Late(MeterView meter)
+        Task<decimal> Quantity(BilledMeter meter, BillingPeriod window, long position) => Measurement.Total(
+            connection, new(tenant, meter.Definition, [window.Start, window.End], position), cancellation);
+
+        async Task<decimal> Running(BilledMeter meter) => meter.Definition.IsAdditive || runningBilledFrom is not { } start
+            ? await Quantity(meter, period, through)
+            : await Quantity(meter, new(start, period.End), through) - await Quantity(meter, BilledPart(start, running), through);
+
+        // Closed windows that the ledger learned something about. A gauge's level holds on into all windows after it.
+        async Task<IReadOnlyList<BillingPeriod>> Reopened(MeterDefinition meter)
         {
-            await using var late = connection.Command(
-                $"""
-                select {Value}, earlier.starts_at, earlier.ends_at
-                from billing.usage_entries entry
-                join billing.billing_periods earlier
-                  on earlier.tenant_id = $1 and earlier.subscription_id = $6 and earlier.number < $7
-                 and time >= earlier.starts_at and time < earlier.ends_at
-                where entry.tenant_id = $1 and type = $3 and position > $4 and position <= $5 and time < $8
-                group by earlier.starts_at, earlier.ends_at
-                order by earlier.starts_at
+            await using var command = connection.Command(
+                """
+                with late as materialized (
+                    select distinct time from billing.usage_entries
+                    where tenant_id = $1 and type = $2 and position > $3 and position <= $4 and time < $5)
+                select starts_at, ends_at from billing.billing_periods earlier
+                where tenant_id = $1 and subscription_id = $6 and number < $7
+                  and exists (select from late where time < earlier.ends_at and ($8 or time >= earlier.starts_at))
+                order by starts_at
                 """,
-                Sql.P(tenant.Value), Sql.Optional(meter.ValueProperty), Sql.P(meter.EventType), Sql.P(subscription.UsageThrough),
-                Sql.P(through), Sql.P(id.Value), Sql.P(subscription.PeriodNumber), Sql.P(period.Start));
-            await using var reader = await late.ExecuteReaderAsync(cancellation);
-            var windows = new List<(BillingPeriod, decimal)>();
-            while (await reader.ReadAsync(cancellation))
-                windows.Add((new(reader.Instant(1), reader.Instant(2)), Exact(reader.GetString(0))));
-            return windows;
+                Sql.P(tenant.Value), Sql.P(meter.EventType), Sql.P(subscription.UsageThrough), Sql.P(through), Sql.P(period.Start),
+                Sql.P(id.Value), Sql.P(subscription.PeriodNumber),
+                new NpgsqlParameter<bool> { TypedValue = meter.Aggregation is Aggregation.WeightedSum });
+            var slices = new List<BillingPeriod>();
+            await using (var reader = await command.ExecuteReaderAsync(cancellation))
+            {
+                while (await reader.ReadAsync(cancellation))
+                    slices.Add(new(reader.Instant(0), reader.Instant(1)));
+            }
+
+            if (meter.IsAdditive)
+                return slices;
+            var parts = new List<BillingPeriod>();
+            foreach (var whole in slices.Select(slice => Whole(slice.Start)).Distinct())
+                parts.Add(BilledPart((await BilledFrom(whole))!.Value, whole));
+            return parts;
         }
     }
-
-    private static decimal Exact(string text) =>
-        Decimals.TryParse(text, out var exact) ? exact : throw new OverflowException("A sum of usage has more than 28 digits.");
 }

@@ -16,6 +16,13 @@ namespace Platform.Billing.Rating;
 [JsonDerivedType(typeof(PackageCharge), "package")]
 public abstract record Charge(string Meter, string DisplayName)
 {
+    /// <summary>
+    /// The version of the meter that the charge reads; in a request null is the newest one, and what is stored names one. Billing
+    /// goes on with it whatever versions the meter gets later. Null in what was stored before meters had versions: the first.
+    /// </summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public int? MeterVersion { get; init; }
+
     /// <summary>The first units of each billing period that cost nothing.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public decimal? FreeUnits { get; init; }

@@ -1,7 +1,5 @@
-using System.Globalization;
 using Microsoft.AspNetCore.Http.HttpResults;
 using NodaTime;
-using NpgsqlTypes;
 using Platform.Billing.Catalog;
 using Platform.Billing.Subscriptions;
 using Platform.Billing.Tenants;
@@ -10,14 +8,23 @@ using Platform.ServiceDefaults;
 
 namespace Platform.Billing.Usage;
 
-/// <summary>How much one meter measured, hour by hour, day by day or month by month of the tenant's time zone.</summary>
+/// <summary>How much one meter measured, hour by hour, day by day or month by month of the tenant's time zone, and by dimensions.</summary>
 public static class UsageByWindow
 {
     private const int WindowsMax = 2000;
 
+    /// <param name="Version">The meter's version that measured.</param>
+    /// <param name="Total">Measured over the whole time: the sum of the windows where the meter sums or counts.</param>
     /// <param name="Windows">All windows from the first to the last instant asked for, also those without usage.</param>
+    /// <param name="Groups">One per combination of the dimensions asked for; empty where none was.</param>
     public sealed record MeteredUsage(
-        string Meter, string Unit, string TimeZone, string Window, decimal Total, IReadOnlyList<UsageWindow> Windows);
+        string Meter, int Version, Aggregation Aggregation, string Unit, string TimeZone, string Window, decimal Total,
+        IReadOnlyList<UsageWindow> Windows, IReadOnlyList<UsageGroup> Groups);
+
+    /// <param name="Dimensions">Null stands for the events without the member.</param>
+    /// <param name="Windows">Those with events.</param>
+    public sealed record UsageGroup(
+        IReadOnlyDictionary<string, string?> Dimensions, decimal Total, IReadOnlyList<UsageWindow> Windows);
 
     /// <param name="Start">Included.</param>
     /// <param name="End">Excluded.</param>
@@ -57,48 +64,58 @@ public static class UsageByWindow
     public static void Map(RouteGroupBuilder usage) => usage.MapGet("/", Handle).WithName(nameof(UsageByWindow));
 
     private static async Task<Results<Ok<MeteredUsage>, ProblemHttpResult>> Handle(
-        string? meter, string? window, string? from, string? to, Caller caller, Documents documents, BillingDatabase database,
-        CancellationToken cancellation)
+        [AsParameters] UsageQuery query, string? window, string? group_by, Caller caller, Documents documents,
+        BillingDatabase database, TimeProvider clock, CancellationToken cancellation)
     {
-        var (start, end) = (QueryInstant.Required(from, "from"), QueryInstant.Required(to, "to"));
         var unit = window ?? "day";
-        new FieldErrors()
-            .Require(!string.IsNullOrEmpty(meter), "meter", "The key of a meter is needed.")
-            .Require(unit is "hour" or "day" or "month", "window", "hour, day or month.")
-            .Require(start < end, "to", "to is after from.")
-            .Require(end - start <= Duration.FromDays(3660), "to", "At most ten years.")
-            .ThrowIfAny();
-
-        if (await MeterView.OfKeys(documents, [meter!], cancellation) is not [var found])
-            return Problems.NotFound("meter");
+        if (unit is not ("hour" or "day" or "month"))
+            throw new InvalidRequestException("window", "hour, day or month.");
+        var (asked, problem) = await query.Read(caller.TenantId, documents, clock.Now(), cancellation);
+        if (asked is null)
+            return problem!;
         if (await TenantView.Find(documents, caller.TenantId, cancellation) is not { } tenant)
             return Problems.NotFound("tenant");
 
-        var boundaries = Boundaries(unit, start, end, DateTimeZoneProviders.Tzdb[tenant.TimeZone]);
+        var boundaries = Boundaries(unit, asked.Scope.Bounds[0], asked.Scope.Bounds[^1], DateTimeZoneProviders.Tzdb[tenant.TimeZone]);
         if (boundaries.Count > WindowsMax)
             throw new InvalidRequestException("window", $"That is more than {WindowsMax} windows; ask for larger ones or less time.");
 
-        // width_bucket numbers the windows from 1, by their starts.
-        var rows = await database.Read(
-            caller.TenantId,
-            """
-            select width_bucket(time, $5), trim_scale(coalesce(case when $6 is null then sum(sign)::numeric else sum(
-                sign * case when data ->> $6 ~ '^[0-9]+([.][0-9]+)?$' then (data ->> $6)::numeric end) end, 0))::text
-            from billing.usage_entries
-            where tenant_id = $1 and type = $2 and time >= $3 and time < $4
-            group by 1
-            """,
-            row => (Window: row.GetInt32(0), Quantity: decimal.Parse(row.GetString(1), NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture)),
-            cancellation,
-            Sql.P(caller.TenantId.Value), Sql.P(found.EventType), Sql.P(start), Sql.P(end),
-            new() { Value = boundaries.Select(it => it.ToDateTimeUtc()).ToArray(), NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.TimestampTz },
-            Sql.Optional(found.ValueProperty));
+        var scope = asked.Scope with { Bounds = boundaries, GroupBy = UsageQuery.Dimensions(group_by, asked.Scope.Meter) };
+        try
+        {
+            var (sql, parameters) = Measurement.Quantities(scope);
+            var cells = await database.Read(caller.TenantId, sql, Measurement.Cell, cancellation, parameters);
+            return cells.Count <= Measurement.CellsMax
+                ? TypedResults.Ok(Usage(asked, scope, tenant.TimeZone, unit, cells))
+                : throw new InvalidRequestException("group_by", $"That is more than {Measurement.CellsMax} numbers; ask for less.");
+        }
+        catch (OverflowException)
+        {
+            return Problems.Problem(
+                StatusCodes.Status422UnprocessableEntity, "usage.quantity_too_large", "The quantity has more than 28 digits.",
+                new Dictionary<string, string[]> { ["meter"] = ["Ask for less time."] });
+        }
+    }
 
-        var quantities = rows.ToDictionary(row => row.Window, row => row.Quantity);
-        var windows = Enumerable.Range(1, boundaries.Count - 1)
-            .Select(i => new UsageWindow(boundaries[i - 1], boundaries[i], quantities.GetValueOrDefault(i)))
-            .ToList();
-        return TypedResults.Ok(new MeteredUsage(
-            found.Key, found.Unit, tenant.TimeZone, unit, windows.Sum(it => it.Quantity), windows));
+    private static MeteredUsage Usage(
+        UsageQuery.Asked asked, MeasuredScope scope, string timeZone, string window, IReadOnlyList<MeasuredCell> cells)
+    {
+        var together = cells.Where(cell => cell.Group is null).ToList();
+        var quantities = together.Where(cell => cell.Window is not null).ToDictionary(cell => cell.Window!.Value, cell => cell.Quantity);
+        var groups = cells.Where(cell => cell.Group is not null)
+            .GroupBy(cell => string.Join('\n', cell.Group!.Select(value => value is null ? "0" : $"1{value.Length}:{value}")))
+            .Select(group => new UsageGroup(
+                scope.GroupBy.Zip(group.First().Group!).ToDictionary(it => it.First, it => it.Second),
+                group.Single(cell => cell.Window is null).Quantity,
+                [.. group.Where(cell => cell.Window is not null).OrderBy(cell => cell.Window).Select(cell => Window(cell.Window!.Value, cell.Quantity))]))
+            .OrderBy(group => string.Join('\n', group.Dimensions.Values), StringComparer.Ordinal);
+
+        return new(
+            asked.Meter.Key, asked.Version, scope.Meter.Aggregation, scope.Meter.Unit, timeZone, window,
+            together.Single(cell => cell.Window is null).Quantity,
+            [.. Enumerable.Range(1, scope.Bounds.Count - 1).Select(number => Window(number, quantities.GetValueOrDefault(number)))],
+            [.. groups]);
+
+        UsageWindow Window(int number, decimal quantity) => new(scope.Bounds[number - 1], scope.Bounds[number], quantity);
     }
 }

@@ -165,11 +165,14 @@ public static class UsageEventReader
         if (it.Time < now - limits.AgeMax)
             Fault("time", "usage.time_too_old", $"The time is more than {limits.AgeMax.TotalDays} days ago.");
 
-        foreach (var property in reading.Select(meter => meter.ValueProperty).OfType<string>().Distinct())
+        var measuring = reading.Select(meter => meter.Latest).Where(meter => meter.ValueProperty is not null && meter.Passes(it.Data));
+        foreach (var property in measuring.ToLookup(meter => meter.ValueProperty!, meter => meter.ReadsQuantity))
         {
-            var field = $"data.{property}";
-            if (!it.Data.TryGetValue(property, out var text))
+            var field = $"data.{property.Key}";
+            if (!it.Data.TryGetValue(property.Key, out var text))
                 Fault(field, "usage.quantity_missing", "A meter needs this quantity.");
+            else if (!property.Contains(true))
+                continue;
             else if (!Decimals.TryParse(text, out var quantity))
                 Fault(field, "usage.quantity_invalid", "A quantity is a plain decimal, for example \"12.50\".");
             else if (quantity < 0 || text[0] == '-')

@@ -20,6 +20,7 @@ public class EventContract
         { "api_key.issued.v1", KeyIssued() },
         { "api_key.revoked.v1", KeyRevoked() },
         { "meter.defined.v1", MeterDefined() },
+        { "meter.version_published.v1", MeterVersionPublished() },
         { "plan.version_published.v1", PlanPublished() },
         { "subscription.started.v1", Started() },
         { "subscription.period_closed.v1", JanuaryClosed(TheRequest) },

@@ -41,6 +41,14 @@ internal static class History
     public static MeterDefined MeterDefined() =>
         new(TheMeter, "gpu-time", "GPU time", "gpu.time", Aggregation.Sum, "milliseconds", "millisecond", Noon);
 
+    public static MeterVersionPublished MeterVersionPublished() => new(
+        TheMeter, Version: 2,
+        new(
+            "GPU time", "gpu.time", Aggregation.WeightedSum, "milliseconds", "millisecond_hour", Percentile: null, TimeUnit.Hour,
+            [new EqualsFilter("pool", "spot"), new InFilter("region", ["eu", "us"]), new RangeFilter("size", From: 1.5m, To: 10)],
+            ["region", "model"]),
+        Noon);
+
     public static PlanTerms Terms(
         long feeCents = 100_00, Proration proration = Proration.Days, decimal unitPrice = 0.0000025m) => new(
         "Standard", Currency.EUR, new(feeCents, Currency.EUR), proration,

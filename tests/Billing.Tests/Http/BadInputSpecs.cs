@@ -21,7 +21,7 @@ public sealed class BadInputSpecs(BillingHost billing)
     [InlineData("/v1/api-keys", """{"name":"A","scope":"root"}""", 400, "scope")]
     [InlineData("/v1/meters", """{"key":"A b","display_name":"A","event_type":"a","aggregation":"count","unit":"a"}""", 400, "key")]
     [InlineData("/v1/meters", """{"key":"a","display_name":"A","event_type":"a","aggregation":"median","unit":"a"}""", 400, "aggregation")]
-    [InlineData("/v1/meters", """{"key":"a","display_name":"A","event_type":"a","aggregation":"sum","unit":"a"}""", 400, "value_property")]
+    [InlineData("/v1/meters", """{"key":"a","display_name":"A","event_type":"a","aggregation":"sum","unit":"a"}""", 422, "value_property")]
     [InlineData("/v1/plans", """{"key":"p","display_name":"P","recurring_fee":{"amount":"-1.00","currency":"EUR"},"proration":"days","charges":[]}""", 400, "recurring_fee.amount")]
     [InlineData("/v1/plans", """{"key":"p","display_name":"P","recurring_fee":{"amount":"1.005","currency":"EUR"},"proration":"days","charges":[]}""", 400, "recurring_fee")]
     [InlineData("/v1/plans", """{"key":"p","display_name":"P","recurring_fee":{"amount":"1.00","currency":"EUR"},"proration":"weeks","charges":[]}""", 400, "proration")]

@@ -77,6 +77,14 @@ public class BillingHost : IAsyncLifetime
 
     public Caller With(string key, string? id = null) => new(factory.CreateClient(), key) { Id = id ?? "" };
 
+    /// <summary>For answers that are not read whole.</summary>
+    public HttpClient NewClient(string key)
+    {
+        var client = factory.CreateClient();
+        client.DefaultRequestHeaders.Authorization = new("Bearer", key);
+        return client;
+    }
+
     /// <summary>A new tenant with one key per scope.</summary>
     public async Task<TestTenant> NewTenant(string timeZone = "Etc/UTC", string currency = "EUR", int anchorDay = 1)
     {
