@@ -27,8 +27,10 @@ builder.Services
     .AddSingleton<Projection, InvoiceProjection>()
     .AddSingleton<InvoicePeriod>()
     .AddSingleton<CloseBillingPeriodsRun>()
+    .AddSingleton<UsageIntake>()
     .AddSingleton<TakeUsageBatch>()
     .AddSingleton(services => UsageLimits.From(services.GetRequiredService<IConfiguration>()))
+    .AddHostedService<UsageMonths>()
     .AddHostedService<BootstrapOperator>();
 builder.AddPlatformBus("billing", bus =>
 {

@@ -1,4 +1,5 @@
 using NodaTime;
+using Npgsql;
 
 namespace Platform.EventStore;
 
@@ -128,6 +129,18 @@ public sealed class EventStore
     public Task<T> Transact<T>(
         Guid tenantId, Cause cause, Func<EventTransaction, CancellationToken, Task<T>> work, CancellationToken cancellation) =>
         transactions.Run(tenantId, cause, work, cancellation);
+
+    /// <summary>Tenants of one lane write in turns; those of different lanes do not wait for each other.</summary>
+    public short LaneOf(Guid tenantId) => database.LaneOf(tenantId);
+
+    /// <summary>
+    /// The same in one transaction that holds the lanes of several tenants and sees the rows of all of them, for tables of the
+    /// caller's own. Where a lane is not to be had within 50 ms, it fails with
+    /// <see cref="PostgresErrorCodes.LockNotAvailable"/>: the tenants are then better served one by one.
+    /// </summary>
+    public Task<T> TransactTogether<T>(
+        IReadOnlyCollection<Guid> tenantIds, Func<NpgsqlConnection, CancellationToken, Task<T>> work, CancellationToken cancellation) =>
+        transactions.Run(tenantIds, work, cancellation);
 }
 
 /// <summary>What one transaction appends.</summary>

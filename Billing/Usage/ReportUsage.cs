@@ -51,8 +51,8 @@ public static class ReportUsage
             .Accepts<ReportedEvent>("application/json", "application/cloudevents+json", "application/cloudevents-batch+json");
 
     private static async Task<Results<Ok<UsageReport>, ProblemHttpResult>> Handle(
-        HttpRequest request, Caller caller, EventStore.EventStore store, Documents documents, TimeProvider clock,
-        UsageLimits limits, CancellationToken cancellation)
+        HttpRequest request, Caller caller, UsageIntake intake, Documents documents, TimeProvider clock, UsageLimits limits,
+        CancellationToken cancellation)
     {
         if (await Body(request, cancellation) is not { } bytes)
             return TooLarge("body", $"A request holds at most {BodyBytesMax / 1024 / 1024} MiB.");
@@ -71,11 +71,8 @@ public static class ReportUsage
             return Problem(wrong);
 
         var taken = read.Zip(faults).Where(it => it.Second.Count == 0).Select(it => it.First.Event!).ToList();
-        var outcomes = taken.Count == 0 ? [] : await store.Transact(
-            caller.TenantId.Value,
-            caller.Cause,
-            (transaction, token) => UsageLedger.Append(transaction, taken, attemptId: null, caller.Cause.Actor!, now, token),
-            cancellation);
+        var outcomes = taken.Count == 0 ? [] : await intake.Take(
+            new(caller.TenantId.Value, taken, AttemptId: null, caller.Cause.Actor!), cancellation);
         if (single && outcomes[0] == UsageOutcome.Conflict)
         {
             return Problems.Problem(

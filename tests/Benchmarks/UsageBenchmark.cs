@@ -22,7 +22,7 @@ namespace Platform.Benchmarks;
 /// Needs PLATFORM_POSTGRES and PLATFORM_RABBITMQ.
 /// </summary>
 internal sealed class UsageBenchmark(
-    NpgsqlDataSource owner, EventStore.EventStore store, BillingProcess billing, BillingClient client, UsageWorld world,
+    NpgsqlDataSource owner, UsageIntake intake, BillingProcess billing, BillingClient client, UsageWorld world,
     Dictionary<Guid, string> keys, int events)
 {
     private const int HttpBatch = 500;
@@ -53,7 +53,7 @@ internal sealed class UsageBenchmark(
 
         await Execute(owner, "create schema bench; create table bench.bare (tenant uuid, id text, time timestamptz, event jsonb)");
         var benchmark = new UsageBenchmark(
-            owner, services.GetRequiredService<EventStore.EventStore>(), billing, client, new() { TenantIds = [.. keys.Keys] }, keys,
+            owner, services.GetRequiredService<UsageIntake>(), billing, client, new() { TenantIds = [.. keys.Keys] }, keys,
             events);
         await benchmark.PrintSettings(repeats, preload);
         await benchmark.Preload(preload);
@@ -136,12 +136,8 @@ internal sealed class UsageBenchmark(
 
     // What is measured.
 
-    private Task<IReadOnlyList<UsageOutcome>> Bulk(UsageBatch batch) => store.Transact(
-        batch.Tenant,
-        Cause.Unknown,
-        (transaction, token) => UsageLedger.Append(
-            transaction, batch.Events, attemptId: null, "benchmark", TimeProvider.System.GetCurrentInstant(), token),
-        CancellationToken.None);
+    private Task<IReadOnlyList<UsageOutcome>> Bulk(UsageBatch batch) =>
+        intake.Take(new(batch.Tenant, batch.Events, AttemptId: null, "benchmark"), CancellationToken.None);
 
     private static byte[] Body(UsageBatch batch) => Encoding.UTF8.GetBytes($"[{string.Join(',', batch.Events.Select(UsageWorld.Json))}]");
 
@@ -188,6 +184,7 @@ internal sealed class UsageBenchmark(
             .AddEventStore(
                 new(BillingDatabase.Schema, database.As(BillingDatabase.ApplicationRole), database.As(BillingDatabase.SystemRole)),
                 Stored.Events, Stored.MessageTypes)
+            .AddSingleton<UsageIntake>()
             .BuildServiceProvider();
 }
 
