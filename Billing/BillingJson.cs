@@ -40,6 +40,7 @@ namespace Platform.Billing;
 [JsonSerializable(typeof(Page<InvoiceView>))]
 [JsonSerializable(typeof(ReportUsage.ReportedEvent))]
 [JsonSerializable(typeof(ReportUsage.UsageReport))]
+[JsonSerializable(typeof(ReportUsage.LineResult))]
 [JsonSerializable(typeof(UsageByWindow.MeteredUsage))]
 [JsonSerializable(typeof(Page<UsageEventView>))]
 [JsonSerializable(typeof(CorrectUsage.NewCorrection))]
