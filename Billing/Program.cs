@@ -64,6 +64,17 @@ if (args is ["rebuild", var projection])
     return;
 }
 
+// Takes old raw usage out of the ledger, beside the running processes.
+if (args is ["retain-usage", ..])
+{
+    var done = await RetainUsage.Run(
+        Connection("Owner"), UsageRetention.From(app.Configuration), UsageLimits.From(app.Configuration), TimeProvider.System.Now(),
+        CancellationToken.None);
+    foreach (var line in done)
+        Console.WriteLine(line);
+    return;
+}
+
 app.UseServiceDefaults();
 app.MapBilling();
 await app.RunAsync();
