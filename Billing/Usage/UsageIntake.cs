@@ -103,7 +103,7 @@ public sealed class UsageIntake(EventStore.EventStore store, TimeProvider clock)
             it.Answer();
     }
 
-    private async Task Append(IReadOnlyList<Waiting> batch)
+    private async Task Append(IReadOnlyList<Waiting> batch, bool again = false)
     {
         try
         {
@@ -119,6 +119,11 @@ public sealed class UsageIntake(EventStore.EventStore store, TimeProvider clock)
             // Alone, each fails or succeeds by itself.
             foreach (var it in batch)
                 await Append([it]);
+        }
+        catch (Exception error) when (!again && error is not NpgsqlException)
+        {
+            // A delivery that PostgreSQL could not read leaves its connection unusable for the next one, which is told so once.
+            await Append(batch, again: true);
         }
         catch (Exception error)
         {
