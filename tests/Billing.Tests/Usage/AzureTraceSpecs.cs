@@ -42,7 +42,12 @@ public sealed class AzureTraceSpecs(BillingHost billing)
         {
             var defined = await billing.Operator.Post("/v1/meters", new
             {
-                key = $"{type}.{tokens}", display_name = tokens, event_type = type, aggregation = "sum", value_property = tokens, unit = "token",
+                key = $"{type}.{tokens}",
+                display_name = tokens,
+                event_type = type,
+                aggregation = "sum",
+                value_property = tokens,
+                unit = "token",
             });
             defined.Status.ShouldBe(201, defined.Text);
         }
