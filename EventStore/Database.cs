@@ -18,7 +18,7 @@ internal sealed partial class Database : IAsyncDisposable
     public const string TakeLanes =
         """
         select set_config('platform.tenants', $1, true), set_config('lock_timeout', $4, true), pg_current_xact_id()::text,
-               (select count(pg_advisory_xact_lock($2, lane)) from unnest($3) lane)
+               (select stats_reset::text from pg_stat_wal), (select count(pg_advisory_xact_lock($2, lane)) from unnest($3) lane)
         """;
 
     private const string ShowTenant = "select set_config('platform.tenants', $1, true)";

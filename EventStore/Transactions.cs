@@ -19,10 +19,13 @@ internal sealed class Transactions(
                 await open.WriteMessages(token);
                 return result;
             },
+            repeatable: false,
             cancellation);
 
+    /// <param name="repeatable">The work finds its own work when it is done again after a commit whose answer was lost.</param>
     public async Task<T> Run<T>(
-        IReadOnlyCollection<Guid> tenantIds, Func<NpgsqlConnection, CancellationToken, Task<T>> work, CancellationToken cancellation)
+        IReadOnlyCollection<Guid> tenantIds, Func<NpgsqlConnection, CancellationToken, Task<T>> work, bool repeatable,
+        CancellationToken cancellation)
     {
         database.RefuseWithinTransaction();
         int[] lanes = [.. tenantIds.Select(tenant => (int)database.LaneOf(tenant)).Distinct().Order()];
@@ -42,10 +45,16 @@ internal sealed class Transactions(
             catch (Exception error) when (Faults.IsLostConnection(error) || Faults.IsTransient(error))
             {
                 database.DropIdleConnections(error);
-                if (run.Committing && Faults.IsLostConnection(error) && await Committed(run.TransactionId, cancellation))
+                if (run.Committing && !repeatable && Faults.IsLostConnection(error))
                 {
-                    Ring(lanes);
-                    return run.Result!;
+                    switch (await Committed(run.TransactionId, run.Epoch, cancellation))
+                    {
+                        case true:
+                            Ring(lanes);
+                            return run.Result!;
+                        case null:
+                            throw;
+                    }
                 }
                 if (attempt + 1 >= Faults.AttemptsMax)
                     throw;
@@ -80,6 +89,7 @@ internal sealed class Transactions(
         {
             await reader.ReadAsync(cancellation);
             run.TransactionId = reader.GetString(2);
+            run.Epoch = reader.GetString(3);
         }
 
         run.Result = await work(connection, cancellation);
@@ -93,15 +103,24 @@ internal sealed class Transactions(
             bell.Ring((short)lane);
     }
 
-    /// <summary>What became of a commit whose answer was lost. PostgreSQL remembers, also over a crash.</summary>
-    private Task<bool> Committed(string transactionId, CancellationToken cancellation) =>
-        database.Retry(time, cancellation, async () =>
+    /// <summary>
+    /// What became of a commit whose answer was lost; null where nobody can tell. After a crash PostgreSQL gives the ids of
+    /// transactions that did not reach its disk to new ones, so a committed id may be a stranger's. The epoch changes with every
+    /// crash, because the statistics are lost with it.
+    /// </summary>
+    private Task<bool?> Committed(string transactionId, string epoch, CancellationToken cancellation) =>
+        database.Retry<bool?>(time, cancellation, async () =>
         {
             for (var attempt = 0; ; attempt++)
             {
-                await using var status = database.Application.CreateCommand("select pg_xact_status($1::text::xid8)");
-                status.Parameters.Add(Text(transactionId));
-                switch (await status.ExecuteScalarAsync(cancellation))
+                await using var ask = database.Application.CreateCommand(
+                    "select pg_xact_status($1::text::xid8), (select stats_reset::text from pg_stat_wal)");
+                ask.Parameters.Add(Text(transactionId));
+                await using var reader = await ask.ExecuteReaderAsync(cancellation);
+                await reader.ReadAsync(cancellation);
+                if (reader.GetString(1) != epoch)
+                    return null;
+                switch (await reader.IsDBNullAsync(0, cancellation) ? null : reader.GetString(0))
                 {
                     case "committed":
                         return true;
@@ -118,6 +137,7 @@ internal sealed class Transactions(
     {
         public T? Result { get; set; }
         public string TransactionId { get; set; } = "";
+        public string Epoch { get; set; } = "";
         public bool Committing { get; set; }
     }
 }
