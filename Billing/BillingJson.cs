@@ -43,6 +43,7 @@ namespace Platform.Billing;
 [JsonSerializable(typeof(UsageProof))]
 [JsonSerializable(typeof(ReportUsage.ReportedEvent))]
 [JsonSerializable(typeof(ReportUsage.UsageReport))]
+[JsonSerializable(typeof(ReportUsage.LineResult))]
 [JsonSerializable(typeof(UsageByWindow.MeteredUsage))]
 [JsonSerializable(typeof(Page<UsageEventView>))]
 [JsonSerializable(typeof(MeasuredEvent))]

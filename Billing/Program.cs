@@ -27,8 +27,14 @@ builder.Services
     .AddSingleton<Projection, InvoiceProjection>()
     .AddSingleton<InvoicePeriod>()
     .AddSingleton<CloseBillingPeriodsRun>()
+    .AddSingleton<UsageIntake>()
+    .AddSingleton<ReportedMeters>()
+    .AddSingleton<ReportedUsage>()
+    .AddSingleton<ReportUsageLines>()
+    .AddSingleton(services => UsageAdmission.From(services.GetRequiredService<IConfiguration>()))
     .AddSingleton<TakeUsageBatch>()
     .AddSingleton(services => UsageLimits.From(services.GetRequiredService<IConfiguration>()))
+    .AddHostedService<UsageMonths>()
     .AddHostedService<BootstrapOperator>();
 builder.AddPlatformBus("billing", bus =>
 {
@@ -55,6 +61,17 @@ if (args is ["rebuild", var projection])
 {
     var folded = await app.Services.GetRequiredService<Rebuild>().Run(projection, CancellationToken.None);
     Console.WriteLine($"{projection}: {folded} events folded");
+    return;
+}
+
+// Takes old raw usage out of the ledger, beside the running processes.
+if (args is ["retain-usage", ..])
+{
+    var done = await RetainUsage.Run(
+        Connection("Owner"), UsageRetention.From(app.Configuration), UsageLimits.From(app.Configuration), TimeProvider.System.Now(),
+        CancellationToken.None);
+    foreach (var line in done)
+        Console.WriteLine(line);
     return;
 }
 

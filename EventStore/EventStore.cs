@@ -1,4 +1,5 @@
 using NodaTime;
+using Npgsql;
 
 namespace Platform.EventStore;
 
@@ -120,6 +121,8 @@ public sealed class EventStore
     /// Runs <paramref name="work"/> in one transaction that holds the tenant's lane, for writes that must read or
     /// change tables of their own together with their events. Committed when the work returns, rolled back when it throws.
     /// A serialization failure, deadlock or lost connection before the commit runs the work again, a bounded number of times.
+    /// Where the server crashed during the commit it throws: nobody can tell whether the commit took place, so callers must
+    /// find their own work when they are asked again.
     /// </summary>
     /// <remarks>
     /// Everybody else's writes in the lane wait meanwhile: no HTTP call or other slow thing belongs in the work. Within it,
@@ -128,6 +131,18 @@ public sealed class EventStore
     public Task<T> Transact<T>(
         Guid tenantId, Cause cause, Func<EventTransaction, CancellationToken, Task<T>> work, CancellationToken cancellation) =>
         transactions.Run(tenantId, cause, work, cancellation);
+
+    /// <summary>Tenants of one lane write in turns; those of different lanes do not wait for each other.</summary>
+    public short LaneOf(Guid tenantId) => database.LaneOf(tenantId);
+
+    /// <summary>
+    /// The same in one transaction that holds the lanes of several tenants and sees the rows of all of them, for tables of the
+    /// caller's own. The work is run again also after a commit whose answer was lost: it must find what it did. Where a lane is not to be had within 50 ms, it fails with
+    /// <see cref="PostgresErrorCodes.LockNotAvailable"/>: the tenants are then better served one by one.
+    /// </summary>
+    public Task<T> TransactTogether<T>(
+        IReadOnlyCollection<Guid> tenantIds, Func<NpgsqlConnection, CancellationToken, Task<T>> work, CancellationToken cancellation) =>
+        transactions.Run(tenantIds, work, repeatable: true, cancellation);
 }
 
 /// <summary>What one transaction appends.</summary>

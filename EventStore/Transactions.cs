@@ -8,29 +8,53 @@ internal sealed class Transactions(
     Database database, EventRows rows, Serializer serializer, Appender appender, InlineProjections inline, Bell bell,
     TimeProvider time)
 {
+    public Task<T> Run<T>(
+        Guid tenantId, Cause cause, Func<EventTransaction, CancellationToken, Task<T>> work, CancellationToken cancellation) =>
+        Run(
+            [tenantId],
+            async (connection, token) =>
+            {
+                var open = new EventTransaction(tenantId, cause, connection, database, rows, serializer, inline);
+                var result = await work(open, token);
+                await open.WriteMessages(token);
+                return result;
+            },
+            repeatable: false,
+            cancellation);
+
+    /// <param name="repeatable">The work finds its own work when it is done again after a commit whose answer was lost.</param>
     public async Task<T> Run<T>(
-        Guid tenantId, Cause cause, Func<EventTransaction, CancellationToken, Task<T>> work, CancellationToken cancellation)
+        IReadOnlyCollection<Guid> tenantIds, Func<NpgsqlConnection, CancellationToken, Task<T>> work, bool repeatable,
+        CancellationToken cancellation)
     {
         database.RefuseWithinTransaction();
-        var lane = database.LaneOf(tenantId);
+        int[] lanes = [.. tenantIds.Select(tenant => (int)database.LaneOf(tenant)).Distinct().Order()];
         for (var attempt = 0; ; attempt++)
         {
-            await appender.TakeLane(lane, cancellation);
+            var held = 0;
             var run = new RunOnce<T>();
             try
             {
+                for (; held < lanes.Length; held++)
+                    await appender.TakeLane((short)lanes[held], cancellation);
                 database.WithinTransaction = true;
-                await Run(run, tenantId, lane, cause, work, cancellation);
-                bell.Ring(lane);
+                await Run(run, tenantIds, lanes, work, cancellation);
+                Ring(lanes);
                 return run.Result!;
             }
             catch (Exception error) when (Faults.IsLostConnection(error) || Faults.IsTransient(error))
             {
                 database.DropIdleConnections(error);
-                if (run.Committing && Faults.IsLostConnection(error) && await Committed(run.TransactionId, cancellation))
+                if (run.Committing && !repeatable && Faults.IsLostConnection(error))
                 {
-                    bell.Ring(lane);
-                    return run.Result!;
+                    switch (await Committed(run.TransactionId, run.Epoch, cancellation))
+                    {
+                        case true:
+                            Ring(lanes);
+                            return run.Result!;
+                        case null:
+                            throw;
+                    }
                 }
                 if (attempt + 1 >= Faults.AttemptsMax)
                     throw;
@@ -38,46 +62,65 @@ internal sealed class Transactions(
             finally
             {
                 database.WithinTransaction = false;
-                appender.ReleaseLane(lane);
+                foreach (var lane in lanes[..held])
+                    appender.ReleaseLane((short)lane);
             }
             await Task.Delay(Faults.Backoff(attempt), time, cancellation);
         }
     }
 
     private async Task Run<T>(
-        RunOnce<T> run, Guid tenantId, short lane, Cause cause, Func<EventTransaction, CancellationToken, Task<T>> work,
+        RunOnce<T> run, IReadOnlyCollection<Guid> tenantIds, int[] lanes, Func<NpgsqlConnection, CancellationToken, Task<T>> work,
         CancellationToken cancellation)
     {
         using var activity = Telemetry.Source.StartActivity("eventstore.transact");
-        activity?.SetTag("eventstore.lane", lane);
+        activity?.SetTag("eventstore.lane", lanes[0]);
         await using var connection = await database.Application.OpenConnectionAsync(cancellation);
         await using var transaction = await connection.BeginTransactionAsync(cancellation);
-        await using (var lockLane = new NpgsqlCommand($"{TakeLane}, pg_current_xact_id()::text", connection)
+        await using (var lockLanes = new NpgsqlCommand(TakeLanes, connection)
         {
-            Parameters = { Text($"{{{tenantId}}}"), Value(database.LockSpace), Value((int)lane) },
+            Parameters =
+            {
+                Text($"{{{string.Join(',', tenantIds)}}}"), Value(database.LockSpace), Value(lanes),
+                Text(lanes.Length == 1 ? "0" : "50ms"),
+            },
         })
-        await using (var reader = await lockLane.ExecuteReaderAsync(cancellation))
+        await using (var reader = await lockLanes.ExecuteReaderAsync(cancellation))
         {
             await reader.ReadAsync(cancellation);
             run.TransactionId = reader.GetString(2);
+            run.Epoch = reader.GetString(3);
         }
 
-        var open = new EventTransaction(tenantId, cause, connection, database, rows, serializer, inline);
-        run.Result = await work(open, cancellation);
-        await open.WriteMessages(cancellation);
+        run.Result = await work(connection, cancellation);
         run.Committing = true;
         await transaction.CommitAsync(CancellationToken.None);
     }
 
-    /// <summary>What became of a commit whose answer was lost. PostgreSQL remembers, also over a crash.</summary>
-    private Task<bool> Committed(string transactionId, CancellationToken cancellation) =>
-        database.Retry(time, cancellation, async () =>
+    private void Ring(int[] lanes)
+    {
+        foreach (var lane in lanes)
+            bell.Ring((short)lane);
+    }
+
+    /// <summary>
+    /// What became of a commit whose answer was lost; null where nobody can tell. After a crash PostgreSQL gives the ids of
+    /// transactions that did not reach its disk to new ones, so a committed id may be a stranger's. The epoch changes with every
+    /// crash, because the statistics are lost with it.
+    /// </summary>
+    private Task<bool?> Committed(string transactionId, string epoch, CancellationToken cancellation) =>
+        database.Retry<bool?>(time, cancellation, async () =>
         {
             for (var attempt = 0; ; attempt++)
             {
-                await using var status = database.Application.CreateCommand("select pg_xact_status($1::text::xid8)");
-                status.Parameters.Add(Text(transactionId));
-                switch (await status.ExecuteScalarAsync(cancellation))
+                await using var ask = database.Application.CreateCommand(
+                    "select pg_xact_status($1::text::xid8), (select stats_reset::text from pg_stat_wal)");
+                ask.Parameters.Add(Text(transactionId));
+                await using var reader = await ask.ExecuteReaderAsync(cancellation);
+                await reader.ReadAsync(cancellation);
+                if (reader.GetString(1) != epoch)
+                    return null;
+                switch (await reader.IsDBNullAsync(0, cancellation) ? null : reader.GetString(0))
                 {
                     case "committed":
                         return true;
@@ -94,6 +137,7 @@ internal sealed class Transactions(
     {
         public T? Result { get; set; }
         public string TransactionId { get; set; } = "";
+        public string Epoch { get; set; } = "";
         public bool Committing { get; set; }
     }
 }

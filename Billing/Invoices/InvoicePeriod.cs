@@ -42,7 +42,9 @@ public sealed class InvoicePeriod(EventStore.EventStore store, Documents documen
                 // 1 decide where the period ends
                 var (subscription, version) = await transaction.Load<Subscription, SubscriptionEvent>(stream, token);
                 var at = clock.Now();
-                var through = await PeriodUsage.NewestPosition(transaction.Connection, tenant, token);
+                // What was seen stays seen, also where retention has taken it since.
+                var through = Math.Max(
+                    subscription.UsageThrough, await PeriodUsage.NewestPosition(transaction.Connection, tenant, token));
                 var decision = ClosePeriod.Decide(new(asOf, requestId, InvoiceId.New(), through, at), subscription);
                 if (decision.Refusal is not null || decision.Events is not [PeriodClosed closed])
                     return new Outcome(subscription, InvoiceId: null, decision.Refusal);

@@ -34,23 +34,25 @@ create table {schema}.invoice_numbers (
     primary key (issuer, year)
 );
 
--- The usage ledger. position grows in commit order per tenant, because writers hold the tenant's lane.
+-- The usage ledger. position grows in commit order per tenant, because writers hold the tenant's lane. Partitioned by month in
+-- 0004; what belongs to no month that has a partition stands in the default one, so that no event is ever refused for want of one.
+create sequence {schema}.usage_events_position_seq;
 create table {schema}.usage_events (
     tenant_id    uuid        not null,
-    source       text        not null,
-    id           text        not null,
-    position     bigint      not null generated always as identity,
-    type         text        not null,
-    subject      text,
+    position     bigint      not null default nextval('{schema}.usage_events_position_seq'),
     time         timestamptz not null,
     received_at  timestamptz not null,
-    content_hash bytea       not null,
-    data         jsonb       not null,
     attempt_id   uuid,
-    primary key (tenant_id, source, id)
-);
-create index usage_events_type_time on {schema}.usage_events (tenant_id, type, time);
+    content_hash bytea       not null,
+    source       text        not null,
+    id           text        not null,
+    type         text        not null,
+    subject      text,
+    data         jsonb       not null
+) partition by range (time);
 create index usage_events_position on {schema}.usage_events (tenant_id, position);
+create index usage_events_time on {schema}.usage_events using brin (time);
+create table {schema}.usage_events_other partition of {schema}.usage_events default;
 
 -- Which worker may report which attempt's use, and for whom.
 create table {schema}.usage_attempts (
@@ -101,10 +103,12 @@ create table {schema}.worker_keys (
 
 select {schema}.register_projection_table('billing_periods');
 select {schema}.secure_tenant_table(name)
-from unnest(array['usage_events', 'usage_attempts', 'usage_batches', 'usage_quarantine']) name;
+from unnest(array['usage_events', 'usage_events_other', 'usage_attempts', 'usage_batches', 'usage_quarantine']) name;
 
 -- The ledger and the batches are append-only for everybody who runs.
 grant select, insert on {schema}.usage_events, {schema}.usage_batches, {schema}.usage_attempts to {app_role}, {system_role};
+grant select on {schema}.usage_events_other to {app_role}, {system_role};
+grant usage on sequence {schema}.usage_events_position_seq to {app_role}, {system_role};
 grant select, insert, delete on {schema}.usage_quarantine to {app_role}, {system_role};
 grant select, insert, update on {schema}.invoice_numbers to {app_role};
 grant select, insert on {schema}.worker_keys to {app_role}, {system_role};

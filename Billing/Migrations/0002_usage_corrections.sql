@@ -1,5 +1,5 @@
 -- Events that were refused because their identity was in the ledger with other content, beside what the ledger kept. The same
--- content refused again is listed once.
+-- content refused again is listed once. Of what the ledger kept only the time is known once retention has taken its month.
 create table {schema}.usage_conflicts (
     tenant_id    uuid        not null,
     source       text        not null,
@@ -10,10 +10,10 @@ create table {schema}.usage_conflicts (
     subject      text,
     time         timestamptz not null,
     data         jsonb       not null,
-    kept_type    text        not null,
+    kept_type    text,
     kept_subject text,
     kept_time    timestamptz not null,
-    kept_data    jsonb       not null,
+    kept_data    jsonb       check ((kept_data is null) = (kept_type is null)),
     reported_by  text        not null,
     reported_at  timestamptz not null,
     primary key (tenant_id, source, event_id, content_hash)
@@ -56,4 +56,3 @@ select {schema}.secure_tenant_table(name) from unnest(array['usage_conflicts', '
 -- Append-only, like the ledger.
 grant select, insert on {schema}.usage_conflicts, {schema}.usage_corrections to {app_role}, {system_role};
 grant select on {schema}.usage_entries to {app_role}, {system_role};
-grant usage on sequence {schema}.usage_events_position_seq to {app_role}, {system_role};

@@ -113,14 +113,16 @@ public static class CorrectUsage
             """
             select event.type, event.subject, event.time, event.data, event.attempt_id is not null,
                    correction.position is not null, correction.after
-            from billing.usage_events event
+            from billing.usage_identities known
+            join billing.usage_events event
+              on event.tenant_id = $1 and event.position = known.position and event.time = known.time
             left join lateral (
                 select position, after from billing.usage_corrections made
                 where made.tenant_id = $1 and made.source = $2 and made.event_id = $3
                 order by position desc limit 1) correction on true
-            where event.tenant_id = $1 and event.source = $2 and event.id = $3
+            where known.tenant_id = $1 and known.key = $4
             """,
-            Sql.P(transaction.TenantId), Sql.P(source), Sql.P(id));
+            Sql.P(transaction.TenantId), Sql.P(source), Sql.P(id), Sql.P(UsageIdentity.Key(source, id)));
         await using var reader = await command.ExecuteReaderAsync(cancellation);
         if (!await reader.ReadAsync(cancellation))
             return null;

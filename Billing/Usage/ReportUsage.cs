@@ -2,22 +2,19 @@ using System.Text.Json;
 using System.Text.Json.Serialization;
 using Microsoft.AspNetCore.Http.HttpResults;
 using NodaTime;
-using Platform.Billing.Catalog;
-using Platform.EventStore;
 using Platform.ServiceDefaults;
 
 namespace Platform.Billing.Usage;
 
 /// <summary>
-/// Takes usage by HTTP: one event, an array of events, or <c>{"events": [...]}</c>. No Idempotency-Key is needed, because each
-/// event carries its identity: sending it again changes nothing, whatever else is in the request.
+/// Takes usage by HTTP: one event, an array of events, <c>{"events": [...]}</c>, or a stream of lines
+/// (<see cref="ReportUsageLines"/>). No Idempotency-Key is needed, because each event carries its identity: sending it again
+/// changes nothing, whatever else is in the request.
 /// </summary>
 public static class ReportUsage
 {
     private const int EventsMax = 10_000;
     private const int BodyBytesMax = 16 * 1024 * 1024;
-
-    private static readonly JsonDocumentOptions Strict = new() { AllowDuplicateProperties = false, MaxDepth = 8 };
 
     /// <summary>A CloudEvent 1.0 whose data are strings.</summary>
     /// <param name="Id">With <paramref name="Source"/> the event's identity.</param>
@@ -43,62 +40,93 @@ public static class ReportUsage
         [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? Code = null,
         [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyDictionary<string, string[]>? Errors = null);
 
+    /// <summary>The same for one line of a stream.</summary>
+    /// <param name="Line">From 1; empty lines count and have no answer.</param>
+    public sealed record LineResult(
+        long Line, string? Source, string? Id, UsageStatus Status,
+        [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? Code = null,
+        [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyDictionary<string, string[]>? Errors = null)
+    {
+        internal static LineResult Of(long line, ReportedOutcome outcome)
+        {
+            var result = Result((int)Math.Min(line, int.MaxValue), outcome);
+            return new(line, result.Source, result.Id, result.Status, result.Code, result.Errors);
+        }
+    }
+
     /// <param name="Results">One per event, in the request's order.</param>
     public sealed record UsageReport(int Accepted, int Duplicates, int Conflicts, int Rejected, IReadOnlyList<UsageResult> Results);
 
     public static void Map(RouteGroupBuilder usage) =>
         usage.MapPost("/events", Handle).WithName(nameof(ReportUsage)).ForUsageReporters()
-            .Accepts<ReportedEvent>("application/json", "application/cloudevents+json", "application/cloudevents-batch+json");
+            .Accepts<ReportedEvent>("application/json", "application/cloudevents+json", "application/cloudevents-batch+json",
+                ReportUsageLines.MediaType);
 
-    private static async Task<Results<Ok<UsageReport>, ProblemHttpResult>> Handle(
-        HttpRequest request, Caller caller, EventStore.EventStore store, Documents documents, TimeProvider clock,
-        UsageLimits limits, CancellationToken cancellation)
+    private static async Task<Results<Ok<UsageReport>, ProblemHttpResult, EmptyHttpResult>> Handle(
+        HttpContext http, Caller caller, ReportedUsage usage, ReportUsageLines stream, UsageAdmission admission,
+        CancellationToken cancellation)
+    {
+        var streamed = ReportUsageLines.IsAskedFor(http.Request);
+        if (!streamed && http.Request.ContentLength > BodyBytesMax)
+            return BodyTooLarge();
+        using var admitted = admission.TryEnter(
+            streamed ? ReportUsageLines.BytesInHandMax : http.Request.ContentLength ?? BodyBytesMax);
+        if (admitted is null)
+            return Busy(http.Response);
+        if (!streamed)
+            return await Take(http.Request, caller, usage, cancellation);
+
+        await stream.Take(http, caller, cancellation);
+        return TypedResults.Empty;
+    }
+
+    private static async Task<Results<Ok<UsageReport>, ProblemHttpResult, EmptyHttpResult>> Take(
+        HttpRequest request, Caller caller, ReportedUsage usage, CancellationToken cancellation)
     {
         if (await Body(request, cancellation) is not { } bytes)
-            return TooLarge("body", $"A request holds at most {BodyBytesMax / 1024 / 1024} MiB.");
+            return BodyTooLarge();
         using var body = Parse(bytes);
         var (reported, single) = Events(body.RootElement);
         if (reported.Count > EventsMax)
             return TooLarge("events", $"A request holds at most {EventsMax} events; this one has {reported.Count}.");
-        var now = clock.Now();
 
-        // 1 read all, 2 check all against the meters, 3 take what is right in one transaction
-        var read = reported.Select(json => UsageEventReader.Read(json, caller.TenantId)).ToList();
-        var meters = await MeterView.OfEventTypes(documents, read.Select(it => it.Event?.Type).OfType<string>(), cancellation);
-        var faults = read.Select(it => it.Event is { } readable ? UsageEventReader.Check(readable, meters, now, limits) : it.Faults)
-            .ToList();
-        if (single && faults[0] is { Count: > 0 } wrong)
+        var outcomes = await usage.Take(reported, caller, cancellation);
+        if (single && outcomes[0].Faults is { Count: > 0 } wrong)
             return Problem(wrong);
-
-        var taken = read.Zip(faults).Where(it => it.Second.Count == 0).Select(it => it.First.Event!).ToList();
-        var outcomes = taken.Count == 0 ? [] : await store.Transact(
-            caller.TenantId.Value,
-            caller.Cause,
-            (transaction, token) => UsageLedger.Append(transaction, taken, attemptId: null, caller.Cause.Actor!, now, token),
-            cancellation);
-        if (single && outcomes[0] == UsageOutcome.Conflict)
+        if (single && outcomes[0].Outcome == UsageOutcome.Conflict)
         {
             return Problems.Problem(
                 StatusCodes.Status409Conflict, "usage.conflict", "Another event with this source and id is in the ledger.",
-                new Dictionary<string, string[]> { ["id"] = ["Already used, with other content."] });
+                Result(0, outcomes[0]).Errors);
         }
 
-        using var next = outcomes.GetEnumerator();
-        var results = read.Select((it, index) => faults[index].Count == 0
-            ? Taken(index, it.Event!, Next(next))
-            : Rejected(index, reported[index], faults[index])).ToList();
+        var results = outcomes.Select((outcome, index) => Result(index, outcome)).ToList();
         return TypedResults.Ok(new UsageReport(
             Count(UsageStatus.Accepted), Count(UsageStatus.Duplicate), Count(UsageStatus.Conflict), Count(UsageStatus.Rejected), results));
 
         int Count(UsageStatus status) => results.Count(result => result.Status == status);
     }
 
+    private static UsageResult Result(int index, ReportedOutcome it) => it.Outcome switch
+    {
+        null => new(index, it.Source, it.Id, UsageStatus.Rejected, it.Faults[0].Code, ByField(it.Faults)),
+        UsageOutcome.Accepted => new(index, it.Source, it.Id, UsageStatus.Accepted),
+        UsageOutcome.Duplicate => new(index, it.Source, it.Id, UsageStatus.Duplicate),
+        _ => new(
+            index, it.Source, it.Id, UsageStatus.Conflict, "usage.conflict",
+            new Dictionary<string, string[]> { ["id"] = ["Already used, with other content."] }),
+    };
+
+    private static ProblemHttpResult Busy(HttpResponse response)
+    {
+        response.Headers.RetryAfter = "1";
+        return Problems.Problem(
+            StatusCodes.Status429TooManyRequests, "usage.busy", "There is more usage waiting than is taken on. Nothing was stored; send it again.");
+    }
+
     // Null if it is too large. The server has the same limit but would not name it.
     private static async Task<ReadOnlyMemory<byte>?> Body(HttpRequest request, CancellationToken cancellation)
     {
-        if (request.ContentLength > BodyBytesMax)
-            return null;
-
         using var read = new MemoryStream((int)(request.ContentLength ?? 0));
         var buffer = new byte[64 * 1024];
         try
@@ -118,6 +146,8 @@ public static class ReportUsage
         return read.GetBuffer().AsMemory(0, (int)read.Length);
     }
 
+    private static ProblemHttpResult BodyTooLarge() => TooLarge("body", $"A request holds at most {BodyBytesMax / 1024 / 1024} MiB.");
+
     private static ProblemHttpResult TooLarge(string field, string limit) => Problems.Problem(
         StatusCodes.Status413PayloadTooLarge, "usage.too_large", $"{limit} Nothing was stored; send it in parts.",
         new Dictionary<string, string[]> { [field] = [limit] });
@@ -126,7 +156,7 @@ public static class ReportUsage
     {
         try
         {
-            return JsonDocument.Parse(body, Strict);
+            return ReportedUsage.Parse(body);
         }
         catch (JsonException)
         {
@@ -160,36 +190,7 @@ public static class ReportUsage
             : StatusCodes.Status422UnprocessableEntity,
         faults[0].Code, "The usage event is not valid; nothing was stored.", ByField(faults));
 
-    private static UsageResult Taken(int index, UsageEvent it, UsageOutcome outcome) => outcome switch
-    {
-        UsageOutcome.Accepted => new(index, it.Source, it.Id, UsageStatus.Accepted),
-        UsageOutcome.Duplicate => new(index, it.Source, it.Id, UsageStatus.Duplicate),
-        _ => new(
-            index, it.Source, it.Id, UsageStatus.Conflict, "usage.conflict",
-            new Dictionary<string, string[]> { ["id"] = ["Already used, with other content."] }),
-    };
-
-    private static UsageResult Rejected(int index, JsonElement json, IReadOnlyList<UsageFault> faults) =>
-        new(index, TextOf(json, "source"), TextOf(json, "id"), UsageStatus.Rejected, faults[0].Code, ByField(faults));
-
-    private static string? TextOf(JsonElement json, string member)
-    {
-        if (json.ValueKind != JsonValueKind.Object || !json.TryGetProperty(member, out var value) || value.ValueKind != JsonValueKind.String)
-            return null;
-        try
-        {
-            return value.GetString();
-        }
-        catch (InvalidOperationException)
-        {
-            return null;    // half a surrogate pair is no text to answer with
-        }
-    }
-
     internal static Dictionary<string, string[]> ByField(IReadOnlyList<UsageFault> faults) => faults
         .GroupBy(fault => fault.Field)
         .ToDictionary(field => field.Key, field => field.Select(fault => fault.Problem).ToArray());
-
-    private static UsageOutcome Next(IEnumerator<UsageOutcome> outcomes) =>
-        outcomes.MoveNext() ? outcomes.Current : throw new InvalidOperationException("The ledger answers for every event.");
 }

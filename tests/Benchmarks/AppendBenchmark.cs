@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using System.Text.Json.Serialization.Metadata;
@@ -8,6 +7,7 @@ using Npgsql;
 using NpgsqlTypes;
 using Platform.EventStore;
 using Platform.Testing;
+using static Platform.Benchmarks.Sampling;
 
 namespace Platform.Benchmarks;
 
@@ -229,12 +229,6 @@ internal static class AppendBenchmark
         return events / Stopwatch.GetElapsedTime(started).TotalSeconds;
     }
 
-    private static double Median(List<double> samples)
-    {
-        var sorted = samples.Order().ToList();
-        return (sorted[(sorted.Count - 1) / 2] + sorted[sorted.Count / 2]) / 2;
-    }
-
     private static NpgsqlParameter<T> Typed<T>(T value) => new() { TypedValue = value };
 
     private static async Task PrintSettings(NpgsqlDataSource owner, double seconds, int repeats)
@@ -247,11 +241,6 @@ internal static class AppendBenchmark
             + $"{repeats} samples of {seconds} s");
         Console.WriteLine();
     }
-
-    private static double Option(string[] options, string name, double otherwise) =>
-        Array.IndexOf(options, name) is var at and >= 0
-            ? double.Parse(options[at + 1], CultureInfo.InvariantCulture)
-            : otherwise;
 
     private static async Task Execute(NpgsqlDataSource source, string sql)
     {

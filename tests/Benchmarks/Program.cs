@@ -6,7 +6,14 @@ switch (args)
     case ["append", .. var options]:
         await AppendBenchmark.Run(options);
         return 0;
+    case ["usage", .. var options]:
+        await UsageBenchmark.Run(options);
+        return 0;
     default:
-        Console.Error.WriteLine("usage: dotnet run -c Release --project tests/Benchmarks -- append [--seconds 3] [--repeats 5] [--writers 8]");
+        Console.Error.WriteLine(
+            """
+            usage: dotnet run -c Release --project tests/Benchmarks -- append [--seconds 3] [--repeats 5] [--writers 8]
+                   dotnet run -c Release --project tests/Benchmarks -- usage [--preload 10000000] [--events 100000] [--repeats 5]
+            """);
         return 2;
 }

@@ -29,6 +29,9 @@ public sealed class RunningPlatform : IAsyncDisposable
 
     public PlatformAddress Address { get; }
 
+    /// <summary>The process of Billing that runs now.</summary>
+    public ProcessHost Billing { get; private set; } = null!;
+
     public static async Task<RunningPlatform> Start(PrivateServers servers, string scenario)
     {
         var platform = new RunningPlatform(servers, scenario);
@@ -38,9 +41,8 @@ public sealed class RunningPlatform : IAsyncDisposable
             await platform.Migrate("Billing");
             await platform.Migrate("Scheduler");
 
-            var billing = platform.StartProcess("billing", "Billing", platform.Settings("Billing"));
+            await platform.StartBilling("billing");
             var scheduler = platform.StartProcess("scheduler", "Scheduler", platform.Settings("Scheduler"));
-            await billing.UntilReady(platform.Address.Billing);
             await scheduler.UntilReady(platform.Address.Scheduler);
             return platform;
         }
@@ -49,6 +51,13 @@ public sealed class RunningPlatform : IAsyncDisposable
             await platform.DisposeAsync();
             throw;
         }
+    }
+
+    /// <summary>Starts Billing, also in the place of one that was killed.</summary>
+    public async Task StartBilling(string name)
+    {
+        Billing = StartProcess(name, "Billing", Settings("Billing"));
+        await Billing.UntilReady(Address.Billing);
     }
 
     /// <summary>

@@ -34,6 +34,9 @@ public class BillingHost : IAsyncLifetime
 
     public IServiceProvider Services => factory.Services;
 
+    /// <summary>What this host is set up with beyond what every host needs.</summary>
+    protected virtual IReadOnlyDictionary<string, string> Settings => new Dictionary<string, string>();
+
     public IBus Bus => Services.GetRequiredService<IBus>();
 
     public async ValueTask InitializeAsync()
@@ -48,6 +51,8 @@ public class BillingHost : IAsyncLifetime
             ["Bus:Uri"] = broker.Uri.ToString(),
             ["Bootstrap:OperatorKey"] = OperatorKey,
         };
+        foreach (var (key, value) in Settings)
+            settings[key] = value;
 
         // The process's own `migrate` verb lays out the tables and the queues.
         string[] migrate = ["migrate", .. settings.Select(setting => $"--{setting.Key}={setting.Value}")];
@@ -69,6 +74,17 @@ public class BillingHost : IAsyncLifetime
         await broker.DisposeAsync();
         await database.DisposeAsync();
         GC.SuppressFinalize(this);
+    }
+
+    /// <summary>Connects as the owner, as commands of the process do.</summary>
+    public string OwnerConnection => database.Owner;
+
+    /// <summary>For requests that are no plain call, with a key. Following redirects would read a request's body to its end first.</summary>
+    public HttpClient Http(string key)
+    {
+        var http = factory.CreateClient(new() { AllowAutoRedirect = false, HandleCookies = false });
+        http.DefaultRequestHeaders.Authorization = new("Bearer", key);
+        return http;
     }
 
     public Caller Anonymous => new(factory.CreateClient(), key: null);

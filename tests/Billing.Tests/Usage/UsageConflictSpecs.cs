@@ -124,6 +124,7 @@ public sealed class UsageConflictSpecs(BillingHost billing)
     [InlineData("usage_corrections")]
     [InlineData("usage_events")]
     [InlineData("usage_trees")]
+    [InlineData("usage_identities")]
     public async Task Nobody_who_runs_can_change_or_delete_what_was_written(string table)
     {
         var rights = await billing.Strings(

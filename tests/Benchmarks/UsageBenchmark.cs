@@ -1,0 +1,235 @@
+using System.Diagnostics;
+using System.Text;
+using System.Text.Json;
+using Microsoft.Extensions.DependencyInjection;
+using NodaTime;
+using NodaTime.Extensions;
+using Npgsql;
+using NpgsqlTypes;
+using Platform.Billing;
+using Platform.Billing.Usage;
+using Platform.EventStore;
+using Platform.Testing;
+using static Platform.Benchmarks.Sampling;
+
+namespace Platform.Benchmarks;
+
+/// <summary>
+/// <c>usage [--preload 10000000] [--events 100000] [--repeats 5]</c>: the usage ledger beside two limits of the same run, with fsync on:
+/// a binary COPY of the same events as (tenant, id, time, jsonb) into a table without an index, on one connection with the
+/// same batch size; and one prepared INSERT and commit per event on 32 connections. Samples of all kinds take turns, so that a
+/// noisy minute hits all of them; shown are medians. Events are made beforehand, their JSON and hashes within the time.
+/// Needs PLATFORM_POSTGRES and PLATFORM_RABBITMQ.
+/// </summary>
+internal sealed class UsageBenchmark(
+    NpgsqlDataSource owner, UsageIntake intake, BillingProcess billing, BillingClient client, UsageWorld world,
+    Dictionary<Guid, string> keys, int events)
+{
+    private const int HttpBatch = 500;
+    private const int InsertConnections = 32;
+
+    private readonly Dictionary<string, List<double>> rates = [];
+    private readonly Dictionary<string, List<double>> latencies = [];
+
+    public static async Task Run(string[] options)
+    {
+        var preload = (int)Option(options, "--preload", 10_000_000);
+        var events = (int)Option(options, "--events", 100_000);
+        var repeats = (int)Option(options, "--repeats", 5);
+
+        await using var database = await TestDatabase.Create(BillingDatabase.ApplicationRole, BillingDatabase.SystemRole);
+        await using var broker = await TestBroker.Create();
+        await using var billing = await BillingProcess.Start(database, broker);
+        await using var owner = NpgsqlDataSource.Create(database.Owner);
+        await using var services = Services(database);
+        using var client = new BillingClient(billing.Address, BillingProcess.OperatorKey);
+        await client.DefineMeter();
+        var keys = new Dictionary<Guid, string>();
+        while (keys.Count < 16)
+        {
+            var (tenant, key) = await client.NewTenant();
+            keys[tenant] = key;
+        }
+
+        await Execute(owner, "create schema bench; create table bench.bare (tenant uuid, id text, time timestamptz, event jsonb)");
+        var benchmark = new UsageBenchmark(
+            owner, services.GetRequiredService<UsageIntake>(), billing, client, new() { TenantIds = [.. keys.Keys] }, keys,
+            events);
+        await benchmark.PrintSettings(repeats, preload);
+        await benchmark.Preload(preload);
+        for (var repeat = -1; repeat < repeats; repeat++)
+            await benchmark.Sample(counts: repeat >= 0);
+        benchmark.Print();
+    }
+
+    private async Task Preload(int count)
+    {
+        const int step = 1_000_000;
+        for (var done = 0; done < count; done += step)
+        {
+            // Made piece by piece, so that what is printed is the memory of the work and not of the pile.
+            var seconds = 0.0;
+            for (var piece = 0; piece < step; piece += 100_000)
+                seconds += (await WorkOff(world.Batches(100_000, 10_000), workers: 2, (_, batch) => Bulk(batch))).Seconds;
+            Console.WriteLine(
+                $"preloaded {(done + step) / 1_000_000,3} million, the last at {step / seconds,8:N0} events/s; "
+                + $"this process {Environment.WorkingSet / 1024 / 1024:N0} MiB");
+        }
+
+        await Execute(owner, "vacuum analyze");
+    }
+
+    private async Task Sample(bool counts)
+    {
+        // The first round warms connections, plans and the JIT, and does not count.
+        await Execute(owner, "truncate bench.bare");
+        await Timed("COPY 1,000", world.Batches(events, 1_000), workers: 1, (_, batch) => Copy(batch));
+        await Timed("bulk 1,000", world.Batches(events, 1_000), workers: 4, (_, batch) => Bulk(batch));
+        await Execute(owner, "truncate bench.bare");
+        await Timed("COPY 10,000", world.Batches(events, 10_000), workers: 1, (_, batch) => Copy(batch));
+        await Timed("bulk 10,000", world.Batches(events, 10_000), workers: 2, (_, batch) => Bulk(batch));
+        await Execute(owner, "truncate bench.bare");
+        await Timed("COPY 500", world.Batches(events / 2, HttpBatch), workers: 1, (_, batch) => Copy(batch));
+        var requests = world.Batches(events / 2, HttpBatch).Select(batch => (Key: keys[batch.Tenant], Body: Body(batch))).ToList();
+        await this.Timed("HTTP 500", requests, workers: 4, (_, request) => client.Report(request.Key, request.Body), HttpBatch, counts);
+
+        await Execute(owner, "truncate bench.bare");
+        await using var inserters = await Inserters.Open(owner, InsertConnections);
+        await Timed("INSERT 32", world.Batches(events / 10, 1), InsertConnections, inserters.Insert);
+        await Timed("single 32", world.Batches(events / 10, 1), workers: 32, (_, batch) => Bulk(batch));
+        await Timed("single 256", world.Batches(events / 5, 1), workers: 256, (_, batch) => Bulk(batch));
+
+        Task Timed(string what, List<UsageBatch> pile, int workers, Func<int, UsageBatch, Task> work) =>
+            this.Timed(what, pile, workers, work, pile[0].Events.Count, counts);
+    }
+
+    private async Task Timed<T>(
+        string what, IReadOnlyCollection<T> pile, int workers, Func<int, T, Task> work, int eventsEach, bool counts)
+    {
+        var (seconds, milliseconds) = await WorkOff(pile, workers, work);
+        if (!counts)
+            return;
+        (rates.TryGetValue(what, out var known) ? known : rates[what] = []).Add(pile.Count * eventsEach / seconds);
+        (latencies.TryGetValue(what, out var times) ? times : latencies[what] = []).AddRange(milliseconds);
+    }
+
+    private void Print()
+    {
+        Console.WriteLine();
+        Console.WriteLine($"{"events/s, median",-44}{"events/s",12}{"ratio",8}  of{"p50 ms",19}{"p99 ms",10}");
+        Line("one connection, COPY of 1,000", "COPY 1,000", "COPY 1,000");
+        Line("ledger, batches of 1,000, 4 writers", "bulk 1,000", "COPY 1,000");
+        Line("one connection, COPY of 10,000", "COPY 10,000", "COPY 10,000");
+        Line("ledger, batches of 10,000, 2 writers", "bulk 10,000", "COPY 10,000");
+        Line("one connection, COPY of 500", "COPY 500", "COPY 500");
+        Line("HTTP, batches of 500, 4 connections", "HTTP 500", "COPY 500");
+        Line("INSERT and commit, 32 connections", "INSERT 32", "INSERT 32");
+        Line("ledger, one event each, 32 callers", "single 32", "INSERT 32");
+        Line("ledger, one event each, 256 callers", "single 256", "INSERT 32");
+        Console.WriteLine();
+        Console.WriteLine($"Memory: Billing's process {billing.MemoryMiB:N0} MiB, this process {Environment.WorkingSet / 1024 / 1024:N0} MiB");
+
+        void Line(string label, string what, string limit) => Console.WriteLine(
+            $"{label,-44}{Median(rates[what]),12:N0}{Median(rates[what]) / Median(rates[limit]),8:0.00}  {limit,-14}"
+            + $"{Percentile(latencies[what], 0.5),7:0.0}{Percentile(latencies[what], 0.99),10:0.0}");
+    }
+
+    // What is measured.
+
+    private Task<IReadOnlyList<UsageOutcome>> Bulk(UsageBatch batch) =>
+        intake.Take(new(batch.Tenant, batch.Events, AttemptId: null, "benchmark"), CancellationToken.None);
+
+    private static byte[] Body(UsageBatch batch) => Encoding.UTF8.GetBytes($"[{string.Join(',', batch.Events.Select(UsageWorld.Json))}]");
+
+    // What it is measured against.
+
+    private async Task Copy(UsageBatch batch)
+    {
+        await using var connection = await owner.OpenConnectionAsync();
+        await using var copy = await connection.BeginBinaryImportAsync("copy bench.bare from stdin (format binary)");
+        foreach (var it in batch.Events)
+        {
+            await copy.StartRowAsync();
+            await copy.WriteAsync(batch.Tenant);
+            await copy.WriteAsync(it.Id);
+            await copy.WriteAsync(it.Time.ToDateTimeUtc());
+            await copy.WriteAsync(Bare(it), NpgsqlDbType.Jsonb);
+        }
+
+        await copy.CompleteAsync();
+    }
+
+    internal static byte[] Bare(UsageEvent it) => JsonSerializer.SerializeToUtf8Bytes(new BareEvent(it.Source, it.Type, it.Subject, it.Data));
+
+    internal sealed record BareEvent(string Source, string Type, string? Subject, IReadOnlyDictionary<string, string> Data);
+
+    private async Task PrintSettings(int repeats, int preload)
+    {
+        await using var ask = owner.CreateCommand(
+            "select current_setting('fsync') || ', synchronous_commit ' || current_setting('synchronous_commit')");
+        Console.WriteLine(
+            $"PostgreSQL with fsync {await ask.ExecuteScalarAsync()}; {Environment.ProcessorCount} processors; {preload:N0} events "
+            + $"preloaded; event JSON of {UsageWorld.Json(new UsageWorld().Batches(1, 1)[0].Events[0]).Length} bytes; {repeats} samples");
+    }
+
+    private static async Task Execute(NpgsqlDataSource source, string sql)
+    {
+        await using var command = source.CreateCommand(sql);
+        command.CommandTimeout = 0;
+        await command.ExecuteNonQueryAsync();
+    }
+
+    private static ServiceProvider Services(TestDatabase database) =>
+        new ServiceCollection()
+            .AddEventStore(
+                new(BillingDatabase.Schema, database.As(BillingDatabase.ApplicationRole), database.As(BillingDatabase.SystemRole)),
+                Stored.Events, Stored.MessageTypes)
+            .AddSingleton<UsageIntake>()
+            .BuildServiceProvider();
+}
+
+/// <summary>One prepared INSERT and commit per event, on connections that stay open.</summary>
+internal sealed class Inserters : IAsyncDisposable
+{
+    private readonly List<NpgsqlCommand> commands = [];
+
+    public static async Task<Inserters> Open(NpgsqlDataSource owner, int connections)
+    {
+        var inserters = new Inserters();
+        for (var i = 0; i < connections; i++)
+        {
+            var insert = new NpgsqlCommand(
+                "insert into bench.bare (tenant, id, time, event) values ($1, $2, $3, $4)", await owner.OpenConnectionAsync());
+            insert.Parameters.AddRange(new NpgsqlParameter[]
+            {
+                new NpgsqlParameter<Guid>(), new NpgsqlParameter<string> { TypedValue = "" },
+                new NpgsqlParameter<DateTime> { TypedValue = DateTime.UnixEpoch },
+                new NpgsqlParameter<byte[]> { TypedValue = [], NpgsqlDbType = NpgsqlDbType.Jsonb },
+            });
+            inserters.commands.Add(insert);
+            await insert.PrepareAsync();
+        }
+
+        return inserters;
+    }
+
+    public async Task Insert(int connection, UsageBatch one)
+    {
+        var (insert, it) = (commands[connection], one.Events[0]);
+        ((NpgsqlParameter<Guid>)insert.Parameters[0]).TypedValue = one.Tenant;
+        ((NpgsqlParameter<string>)insert.Parameters[1]).TypedValue = it.Id;
+        ((NpgsqlParameter<DateTime>)insert.Parameters[2]).TypedValue = it.Time.ToDateTimeUtc();
+        ((NpgsqlParameter<byte[]>)insert.Parameters[3]).TypedValue = UsageBenchmark.Bare(it);
+        await insert.ExecuteNonQueryAsync();
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var command in commands)
+        {
+            var connection = command.Connection!;
+            await command.DisposeAsync();
+            await connection.DisposeAsync();
+        }
+    }
+}

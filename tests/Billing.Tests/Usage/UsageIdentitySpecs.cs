@@ -1,0 +1,130 @@
+using System.Net.Http.Headers;
+using System.Text.Json;
+using Microsoft.Extensions.DependencyInjection;
+using NodaTime;
+using NodaTime.Text;
+using Npgsql;
+using Platform.Billing.Tests.Http;
+using Platform.Billing.Usage;
+using static Platform.Billing.Tests.Usage.UsageConflictSpecs;
+
+namespace Platform.Billing.Tests.Usage;
+
+/// <summary>An event is (tenant, source, id), whoever sends it, how often, in whatever company and by whatever way.</summary>
+public sealed class UsageIdentitySpecs(BillingHost billing)
+{
+    private const int Clients = 16;
+
+    [Fact]
+    public async Task Sixteen_clients_at_once_over_months_and_ways_in_count_each_event_once()
+    {
+        var (tenant, catalog) = (await billing.NewTenant(), await billing.NewCatalog());
+        using var worker = new WorkerUsage(tenant.Id, billing.Clock.Now - Duration.FromHours(1));
+        await billing.Bus.Publish(worker.Registered, BillingHost.Cancellation);
+        await billing.Bus.Publish(worker.Placed, BillingHost.Cancellation);
+        var signed = Enumerable.Range(1, 10).Select(_ => worker.Next(milliseconds: 1_000, calls: 3)).ToList();
+        // Over thirteen months, ids with and without a time of their own.
+        var events = Enumerable.Range(0, 400).Select(i => Call(
+            i % 2 == 0 ? $"{Guid.CreateVersion7()}" : $"call-{i}", calls: 1,
+            InstantPattern.ExtendedIso.Format(billing.Clock.Now - Duration.FromDays(i % 390)))).ToList();
+
+        var accepted = await Task.WhenAll(Enumerable.Range(0, Clients).Select(client => Task.Run(async () =>
+        {
+            foreach (var batch in signed)
+                await billing.Bus.Publish(batch, BillingHost.Cancellation);
+            return await Report(tenant, client, Shuffled(events, seed: client));
+        })));
+
+        accepted.Sum().ShouldBe(events.Count);
+        await BillingHost.Eventually(async () => await billing.Count("usage_batches", tenant.Id) == signed.Count, "the batches are taken");
+        (await billing.Count("usage_events", tenant.Id)).ShouldBe(events.Count + 2 * signed.Count);
+        (await billing.Count("usage_identities", tenant.Id)).ShouldBe(events.Count + 2 * signed.Count);
+        (await Total(tenant, catalog.Calls)).ShouldBe($"{events.Count + 3 * signed.Count}");
+        (await billing.Count("usage_conflicts", tenant.Id)).ShouldBe(0);
+    }
+
+    [Fact]
+    public async Task The_same_id_in_another_month_is_a_conflict_for_all_who_send_it_but_one()
+    {
+        var (tenant, catalog) = (await billing.NewTenant(), await billing.NewCatalog());
+        string[] months = ["2025-06-01T00:00:00Z", "2025-12-31T23:59:59Z", "2026-01-01T00:00:00Z", "2026-03-01T00:00:00Z"];
+
+        var answers = await Task.WhenAll(Enumerable.Range(0, Clients).Select(client =>
+            tenant.Partner.Post("/v1/usage/events", Call("one", 1, months[client % months.Length]))));
+
+        answers.Count(answer => answer.Status == 200 && answer.Json.GetProperty("accepted").GetInt32() == 1).ShouldBe(1);
+        answers.Count(answer => answer.Status == 200).ShouldBe(Clients / months.Length, "who sent what was taken has a duplicate");
+        answers.Count(answer => answer.Status == 409).ShouldBe(Clients - Clients / months.Length);
+        (await Total(tenant, catalog.Calls)).ShouldBe("1");
+        (await billing.Count("usage_conflicts", tenant.Id)).ShouldBe(months.Length - 1);
+    }
+
+    [Fact]
+    public async Task A_delivery_that_cannot_be_stored_spoils_no_other_that_shares_its_commit()
+    {
+        var intake = billing.Services.GetRequiredService<UsageIntake>();
+        var tenants = await Task.WhenAll(Enumerable.Range(0, 4).Select(_ => billing.NewTenant()));
+
+        var takings = Enumerable.Range(0, 200).Select(i => intake.Take(
+            new(tenants[i % tenants.Length].Id.Value, [Stored($"{i}{(i == 100 ? "\0" : "")}")], AttemptId: null, "test"),
+            BillingHost.Cancellation)).ToList();
+
+        for (var i = 0; i < takings.Count; i++)
+        {
+            if (i == 100)
+                await takings[i].ShouldThrowAsync<PostgresException>();
+            else
+                (await takings[i]).ShouldBe([UsageOutcome.Accepted]);
+        }
+
+        var counts = await Task.WhenAll(tenants.Select(tenant => billing.Count("usage_events", tenant.Id)));
+        counts.Sum().ShouldBe(199);
+
+        static UsageEvent Stored(string id) => new(
+            "test", id, "inference.call", Subject: null, Instant.FromUtc(2026, 3, 9, 11, 0), new Dictionary<string, string> { ["calls"] = "1" });
+    }
+
+    [Fact]
+    public void Keys_of_ids_that_hold_their_time_are_in_its_order_and_no_two_identities_share_one()
+    {
+        var ids = Enumerable.Range(0, 100)
+            .Select(i => Guid.CreateVersion7(DateTimeOffset.UnixEpoch.AddYears(55).AddMilliseconds(i)).ToString()).ToList();
+        var ulids = Enumerable.Range(0, 100).Select(i => $"01HF7YAT{i:00}TSV4RRFFQ69G5FAV").ToList();
+
+        foreach (var ordered in (List<string>[])[ids, ulids])
+        {
+            var keys = ordered.Select(id => UsageIdentity.Key("test", id).ToString()).ToList();
+            keys.ShouldBe(keys.Order(StringComparer.Ordinal));
+        }
+
+        string[] alike = ["a", "aa", ids[0], ids[0].ToUpperInvariant(), ulids[0], ulids[0].ToLowerInvariant(), $"{ids[0]} "];
+        alike.SelectMany(source => alike.Select(id => UsageIdentity.Key(source, id))).ShouldBeUnique();
+        UsageIdentity.Key("test", "1").ShouldBe(new Guid("7bd3eec6-7acd-2bc8-d9fe-729c3109f34e"), "it stands in databases");
+    }
+
+    /// <summary>Every other client sends small batches, the others streams.</summary>
+    private async Task<int> Report(TestTenant tenant, int client, List<object> events)
+    {
+        if (client % 2 == 0)
+        {
+            var accepted = 0;
+            foreach (var batch in events.Chunk(1 + client * 3))
+                accepted += (await tenant.Partner.Post("/v1/usage/events", batch)).Json.GetProperty("accepted").GetInt32();
+            return accepted;
+        }
+
+        using var http = billing.Http(tenant.Partner.Key);
+        using var lines = new StringContent(string.Join('\n', events.Select(it => JsonSerializer.Serialize(it))));
+        lines.Headers.ContentType = new MediaTypeHeaderValue("application/x-ndjson");
+        using var answer = await http.PostAsync("/v1/usage/events", lines, BillingHost.Cancellation);
+        var text = await answer.Content.ReadAsStringAsync(BillingHost.Cancellation);
+        return text.Split('\n').Count(line => line.Contains("\"accepted\"", StringComparison.Ordinal));
+    }
+
+    private static List<object> Shuffled(List<object> events, int seed)
+    {
+        var shuffled = events.ToArray();
+        new Random(seed).Shuffle(shuffled);
+        return [.. shuffled];
+    }
+}
