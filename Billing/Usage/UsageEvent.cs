@@ -27,13 +27,17 @@ public sealed record UsageEvent(
         foreach (var (name, value) in Data.OrderBy(member => member.Key, StringComparer.Ordinal))
         {
             Add(name);
-            Add(Decimals.TryParse(value, out var number) ? Decimals.Format(Decimals.Canonical(number)) : value);
+            Add(IsCanonical(value) || !Decimals.TryParse(value, out var number) ? value : Decimals.Format(Decimals.Canonical(number)));
         }
 
         return SHA256.HashData(Encoding.UTF8.GetBytes(text.ToString()));
 
         void Add(string part) => text.Append(part.Length).Append(':').Append(part);
     }
+
+    // Most quantities are whole numbers, and most other members begin with a letter: neither needs to be read as a decimal.
+    private static bool IsCanonical(string value) =>
+        value.Length > 0 && (char.IsAsciiLetter(value[0]) || (value[0] is >= '1' and <= '9' && value.All(char.IsAsciiDigit)));
 }
 
 /// <summary>What the ledger did with one event.</summary>
