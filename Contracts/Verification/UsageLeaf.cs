@@ -76,8 +76,12 @@ public static class UsageLeaf
         private StringBuilder Members(IReadOnlyDictionary<string, string> data)
         {
             foreach (var (name, value) in data.OrderBy(member => member.Key, StringComparer.Ordinal))
-                text.Part(name).Part(Decimals.TryParse(value, out var number) ? Decimals.Format(Decimals.Canonical(number)) : value);
+                text.Part(name).Part(!IsCanonical(value) && Decimals.TryParse(value, out var number) ? Decimals.Format(Decimals.Canonical(number)) : value);
             return text;
         }
     }
+
+    // Most quantities are whole numbers, and most other members begin with a letter: neither needs to be read as a decimal.
+    private static bool IsCanonical(string value) =>
+        value.Length > 0 && (char.IsAsciiLetter(value[0]) || (value[0] is >= '1' and <= '9' && value.All(char.IsAsciiDigit)));
 }
