@@ -54,6 +54,7 @@ namespace Platform.Billing;
 [JsonSerializable(typeof(Page<AttemptView>))]
 [JsonSerializable(typeof(AttemptChain))]
 [JsonSerializable(typeof(Page<QuarantinedBatch>))]
+[JsonSerializable(typeof(RollUpView.RollUps))]
 [JsonSerializable(typeof(UsageReported))]
 [JsonSerializable(typeof(Dictionary<string, string>))]
 public sealed partial class BillingJson : JsonSerializerContext;

@@ -34,7 +34,9 @@ builder.Services
     .AddSingleton(services => UsageAdmission.From(services.GetRequiredService<IConfiguration>()))
     .AddSingleton<TakeUsageBatch>()
     .AddSingleton(services => UsageLimits.From(services.GetRequiredService<IConfiguration>()))
+    .AddSingleton<RollUpUsage>()
     .AddHostedService<UsageMonths>()
+    .AddHostedService<UsageRoller>()
     .AddHostedService<BootstrapOperator>();
 builder.AddPlatformBus("billing", bus =>
 {
@@ -72,6 +74,13 @@ if (args is ["retain-usage", ..])
         CancellationToken.None);
     foreach (var line in done)
         Console.WriteLine(line);
+    return;
+}
+
+// Makes the sums of usage by hour again from the ledger, beside the running processes.
+if (args is ["rebuild-usage-rollups", ..])
+{
+    Console.WriteLine($"{await app.Services.GetRequiredService<RollUpUsage>().Rebuild(CancellationToken.None)} roll-ups made again");
     return;
 }
 

@@ -43,6 +43,7 @@ public static class Routes
             var usage = app.MapGroup("/v1/usage").WithTags("Usage");
             ReportUsage.Map(usage);
             UsageByWindow.Map(usage);
+            RollUpView.Map(usage);
             MeasuredEvent.Map(usage);
             ExportUsage.Map(usage);
             UsageEventView.Map(usage);

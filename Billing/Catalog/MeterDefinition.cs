@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using Platform.Contracts;
 
 namespace Platform.Billing.Catalog;
 
@@ -36,6 +37,11 @@ public enum TimeUnit
     Hour,
 }
 
+public readonly record struct MeterVersionId(MeterId Meter, int Version)
+{
+    public override string ToString() => $"{Meter}/{Version}";
+}
+
 /// <summary>One version of a meter; it never changes.</summary>
 /// <param name="EventType">The type of the usage events that it reads; the same in all versions.</param>
 /// <param name="ValueProperty">The member of the events' data that it measures; null where it counts events.</param>
@@ -53,6 +59,10 @@ public sealed record MeterDefinition(
     /// <summary>The quantities of the parts of a time sum to the quantity of the whole.</summary>
     [JsonIgnore]
     public bool IsAdditive => Aggregation is Aggregation.Sum or Aggregation.Count;
+
+    /// <summary>Quantities of any time come exactly of sums and numbers of events by the hour.</summary>
+    [JsonIgnore]
+    public bool RollsUp => IsAdditive || Aggregation is Aggregation.Average;
 
     /// <summary>The value property holds decimals.</summary>
     [JsonIgnore]

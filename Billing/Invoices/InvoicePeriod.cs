@@ -2,6 +2,7 @@ using NodaTime;
 using Platform.Billing.Catalog;
 using Platform.Billing.Rating;
 using Platform.Billing.Subscriptions;
+using Platform.Billing.Usage;
 using Platform.Contracts;
 using Platform.EventStore;
 using Messages = Platform.Contracts.Messages;
@@ -13,7 +14,7 @@ namespace Platform.Billing.Invoices;
 /// Closes a subscription's running period and invoices it, in one transaction: the period's end, the invoice with its lines,
 /// its usage tree and its number, and the message that tells of it are there together or not at all.
 /// </summary>
-public sealed class InvoicePeriod(EventStore.EventStore store, Documents documents, TimeProvider clock)
+public sealed class InvoicePeriod(EventStore.EventStore store, Documents documents, RollUpUsage rollUp, TimeProvider clock)
 {
     /// <param name="Subscription">As it is now.</param>
     /// <param name="InvoiceId">The invoice that was made; null where there was nothing to close.</param>
@@ -53,6 +54,7 @@ public sealed class InvoicePeriod(EventStore.EventStore store, Documents documen
                 var zone = DateTimeZoneProviders.Tzdb[subscription.TimeZone];
                 var period = new BillingPeriod(closed.Start, closed.End);
                 var whole = BillingPeriods.Containing(period.Start, subscription.BillingAnchorDay, zone);
+                await rollUp.CatchUp(transaction, [.. meters.Select(meter => meter.Definition)], token);
                 var usage = await PeriodUsage.Read(
                     transaction.Connection, tenant, id, subscription, period, through, meters, token);
                 var brought = subscription.LastClosed is { } last
@@ -87,7 +89,7 @@ public sealed class InvoicePeriod(EventStore.EventStore store, Documents documen
     private static BilledMeter AtVersion(MeterView meter, PlanTerms terms)
     {
         var version = terms.Charges.First(charge => charge.Meter == meter.Key).MeterVersion ?? 1;
-        return new(meter.Key, meter.DefinitionOf(version)
+        return new(meter.Key, new(meter.MeterId, version), meter.DefinitionOf(version)
             ?? throw new InvalidOperationException($"Meter {meter.Key} has no version {version}."));
     }
 }

@@ -9,7 +9,7 @@ using Platform.Contracts;
 namespace Platform.Billing.Invoices;
 
 /// <summary>A meter as a charge reads it.</summary>
-public sealed record BilledMeter(string Key, MeterDefinition Definition);
+public sealed record BilledMeter(string Key, MeterVersionId Version, MeterDefinition Definition);
 
 /// <summary>
 /// What the ledger says about one period of one subscription, so that every usage event is on exactly one invoice: usage of the
@@ -94,7 +94,7 @@ public static class PeriodUsage
         BillingPeriod BilledPart(Instant billedFrom, BillingPeriod whole) => new(billedFrom, Instant.Min(whole.End, period.Start));
 
         Task<decimal> Quantity(BilledMeter meter, BillingPeriod window, long position) => Measurement.Total(
-            connection, new(tenant, meter.Definition, [window.Start, window.End], position), cancellation);
+            connection, new(tenant, meter.Definition, [window.Start, window.End], position) { Version = meter.Version }, cancellation);
 
         async Task<decimal> Running(BilledMeter meter) => meter.Definition.IsAdditive || runningBilledFrom is not { } start
             ? await Quantity(meter, period, through)

@@ -23,6 +23,9 @@ public sealed record MeasuredScope(
 
     /// <summary>Dimensions of the meter; every combination of their values is measured by itself, and all together too.</summary>
     public IReadOnlyList<string> GroupBy { get; init; } = [];
+
+    /// <summary>Which version of which meter it is; null measures events alone, without their roll-ups.</summary>
+    public MeterVersionId? Version { get; init; }
 }
 
 /// <param name="Window">From 1; null for the whole time.</param>
@@ -34,24 +37,20 @@ public sealed record MeasuredCell(int? Window, IReadOnlyList<string?>? Group, de
 /// It reads the events as they count at a ledger position: voided ones not at all, amended ones with their data of then. All
 /// arithmetic is PostgreSQL's exact numeric.
 /// </summary>
-internal sealed class Measurement
+internal sealed partial class Measurement
 {
     /// <summary>More numbers than that are not given at once: rows end after one more.</summary>
     public const int CellsMax = 20_000;
 
-    // What ingest takes as a quantity. Anything else was reported before the meter existed and counts as nothing.
-    private const string PlainQuantity = "'^([0-9]+[.]?[0-9]*|[.][0-9]+)$'";
-    private const string PlainDecimal = "'^-?([0-9]+[.]?[0-9]*|[.][0-9]+)$'";
-
-    private static readonly string Max = Decimals.Format(UsageLimits.QuantityMax);
-
     private readonly MeasuredScope scope;
     private readonly List<NpgsqlParameter> parameters = [];
+    private readonly MeterColumns columns;
     private readonly string tenant, type, from, to, through;
 
     private Measurement(MeasuredScope scope)
     {
         this.scope = scope;
+        columns = new(scope.Meter, Add);
         tenant = Add(Sql.P(scope.TenantId.Value));
         type = Add(Sql.P(scope.Meter.EventType));
         to = Add(Sql.P(scope.Bounds[^1]));
@@ -65,26 +64,25 @@ internal sealed class Measurement
     private bool Gauge => Meter.Aggregation is Aggregation.WeightedSum;
 
     /// <summary>
-    /// Quantities per window, per group, of both and of all; rows for <see cref="Cell"/>. A window or group without events has none,
-    /// but there always is the one of all.
+    /// Quantities per window, per group, of both and of all, on a connection whose transaction is under way. A window or group without
+    /// events has none, but there always is the one of all.
     /// </summary>
-    public static (string Sql, NpgsqlParameter[] Parameters) Quantities(MeasuredScope scope)
+    public static async Task<IReadOnlyList<MeasuredCell>> Quantities(
+        NpgsqlConnection connection, MeasuredScope scope, CancellationToken cancellation)
     {
         var it = new Measurement(scope);
-        string[] groups = [.. scope.GroupBy.Select(dimension => Column(scope.Meter.Dimensions.ToList().IndexOf(dimension)))];
-        var group = string.Join(", ", groups);
-        var sets = groups.Length == 0 ? "(piece), ()" : $"(piece, {group}), (piece), ({group}), ()";
-        var sql =
-            $"""
-            with {it.Counted()}, {it.Measured()}, {(it.Gauge ? it.Levels() : it.Pieces())}
-            select case grouping(piece) when 0 then piece end, {(groups.Length == 0 ? "true" : $"grouping({groups[0]}) = 1")},
-                   array[{group}]::text[], trim_scale(coalesce({it.Aggregate()}, 0))::text
-            from pieces
-            group by grouping sets ({sets})
-            limit {CellsMax + 1}
-            """;
-        return (sql, [.. it.parameters]);
+        var sql = await it.IsRolledUp(connection, cancellation) ? it.OfRollUps() : it.OfEvents();
+        await using var command = connection.Command(sql, [.. it.parameters]);
+        await using var reader = await command.ExecuteReaderAsync(cancellation);
+        var cells = new List<MeasuredCell>();
+        while (await reader.ReadAsync(cancellation))
+            cells.Add(Cell(reader));
+        return cells;
     }
+
+    /// <summary>One quantity over the whole scope.</summary>
+    public static async Task<decimal> Total(NpgsqlConnection connection, MeasuredScope scope, CancellationToken cancellation) =>
+        (await Quantities(connection, scope, cancellation)).First(cell => cell is { Window: null, Group: null }).Quantity;
 
     /// <summary>
     /// The events that such quantities are made of, oldest position first: those of the time, and for a gauge also those that set its
@@ -107,22 +105,25 @@ internal sealed class Measurement
         return (sql, [.. it.parameters]);
     }
 
-    public static MeasuredCell Cell(NpgsqlDataReader row) => new(
+    private static MeasuredCell Cell(NpgsqlDataReader row) => new(
         row.IsDBNull(0) ? null : row.GetInt32(0), row.GetBoolean(1) ? null : row.GetFieldValue<string?[]>(2), Exact(row.GetString(3)));
 
-    /// <summary>One quantity over the whole scope, read on a connection whose transaction is under way.</summary>
-    public static async Task<decimal> Total(NpgsqlConnection connection, MeasuredScope scope, CancellationToken cancellation)
-    {
-        var (sql, parameters) = Quantities(scope);
-        await using var command = connection.Command(sql, parameters);
-        await using var reader = await command.ExecuteReaderAsync(cancellation);
-        while (await reader.ReadAsync(cancellation))
-        {
-            if (Cell(reader) is { Window: null, Quantity: var total })
-                return total;
-        }
+    private string OfEvents() =>
+        $"with {Counted()}, {Measured()}, {(Gauge ? Levels() : Pieces())} {Cells(Aggregate(), having: "")}";
 
-        throw new UnreachableException("There always is the quantity of all.");
+    private string Cells(string aggregate, string having)
+    {
+        string[] groups = [.. scope.GroupBy.Select(dimension => MeterColumns.Column(Meter.Dimensions.ToList().IndexOf(dimension)))];
+        var group = string.Join(", ", groups);
+        var sets = groups.Length == 0 ? "(piece), ()" : $"(piece, {group}), (piece), ({group}), ()";
+        return
+            $"""
+            select case grouping(piece) when 0 then piece end, {(groups.Length == 0 ? "true" : $"grouping({groups[0]}) = 1")},
+                   array[{group}]::text[], trim_scale(coalesce({aggregate}, 0))::text
+            from pieces
+            group by grouping sets ({sets}) {having}
+            limit {CellsMax + 1}
+            """;
     }
 
     private string Counted() =>
@@ -140,18 +141,15 @@ internal sealed class Measurement
               and event.position <= {through} and (corrected.source is null or corrected.after is not null))
         """;
 
+    // Every row of counted that the meter reads, with its value and dimensions.
     private string Measured()
     {
-        var value = Meter switch
-        {
-            { ReadsQuantity: true } => QuantityOf(Add(Sql.P(Meter.ValueProperty!))),
-            _ => "null::numeric",
-        };
-        var dimensions = Meter.Dimensions.Select((dimension, index) => $", data ->> {Add(Sql.P(dimension))} as {Column(index)}");
+        var value = columns.Value();
+        var dimensions = columns.Dimensions().Select((dimension, index) => $", {dimension} as {MeterColumns.Column(index)}");
         string[] conditions =
         [
-            .. Meter.Filters.Select(Condition),
-            .. scope.Only.Select(Condition),
+            .. columns.Conditions(),
+            .. scope.Only.Select(filter => Condition(filter, $"data ->> {Add(Sql.P(filter.Dimension))}")),
             .. Gauge ? [$"{value} is not null"] : Array.Empty<string>(),
         ];
         var where = conditions.Length == 0 ? "" : $" where {string.Join(" and ", conditions)}";
@@ -174,7 +172,7 @@ internal sealed class Measurement
             from unnest({Add(Instants(starts))}, {Add(Instants(ends))}) with ordinality as each (starts_at, ends_at, number)
             where starts_at < ends_at),
         pieces as (
-            select held.time, held.position, number as piece{string.Concat(Meter.Dimensions.Select((_, index) => $", {Column(index)}"))},
+            select held.time, held.position, number as piece{string.Concat(Meter.Dimensions.Select((_, index) => $", {MeterColumns.Column(index)}"))},
                    value * extract(epoch from least(until, ends_at) - greatest(time, starts_at)) as value
             from held join windows on time < ends_at and until > starts_at)
         """;
@@ -184,7 +182,7 @@ internal sealed class Measurement
     {
         var gauges = Meter.Dimensions.Count == 0
             ? ""
-            : $"partition by {string.Join(", ", Meter.Dimensions.Select((_, index) => Column(index)))} ";
+            : $"partition by {string.Join(", ", Meter.Dimensions.Select((_, index) => MeterColumns.Column(index)))} ";
         return
             $"""
             held as (
@@ -203,7 +201,7 @@ internal sealed class Measurement
         Aggregation.Percentile =>
             $"""
             (array_agg(value order by value) filter (where value is not null))[
-                ceil({Add(Number(Meter.Percentile!.Value))} * 0.01 * count(value))::int]
+                ceil({Add(Sql.P(Meter.Percentile!.Value))} * 0.01 * count(value))::int]
             """,
         Aggregation.WeightedSum => Quotient("sum(value)", Meter.TimeUnit is TimeUnit.Hour ? "3600" : "1"),
         _ => throw new UnreachableException($"No aggregation {Meter.Aggregation}."),
@@ -213,50 +211,17 @@ internal sealed class Measurement
     private static string Quotient(string dividend, string divisor) =>
         $"div({dividend} * 2000000000000 + {divisor}, 2 * {divisor}) * 0.000000000001";
 
-    private string Condition(PropertyFilter filter)
+    private string Condition(DimensionFilter filter, string dimension)
     {
-        var property = Add(Sql.P(filter.Property));
-        return filter switch
-        {
-            EqualsFilter it => $"data ->> {property} = {Add(Sql.P(it.Value))}",
-            InFilter it => $"data ->> {property} = any({Add(Sql.P([.. it.Values]))})",
-            RangeFilter it => $"case when data ->> {property} ~ {PlainDecimal} then {Range($"(data ->> {property})::numeric", it)} else false end",
-            _ => throw new UnreachableException($"No filter {filter.GetType().Name}."),
-        };
-
-        string Range(string number, RangeFilter it) => string.Join(
-            " and ",
-            [
-                .. it.From is { } from ? [$"{number} >= {Add(Number(from))}"] : Array.Empty<string>(),
-                .. it.To is { } to ? [$"{number} < {Add(Number(to))}"] : Array.Empty<string>(),
-            ]);
+        var values = $"coalesce({dimension} = any({Add(Sql.P([.. filter.Values.OfType<string>()]))}), false)";
+        return filter.Values.Contains(null) ? $"({values} or {dimension} is null)" : values;
     }
-
-    private string Condition(DimensionFilter filter)
-    {
-        var dimension = Add(Sql.P(filter.Dimension));
-        var values = $"coalesce(data ->> {dimension} = any({Add(Sql.P([.. filter.Values.OfType<string>()]))}), false)";
-        return filter.Values.Contains(null) ? $"({values} or data ->> {dimension} is null)" : values;
-    }
-
-    // Nested, so that only what is a number is read as one; counted repetitions in the pattern would be slower.
-    private static string QuantityOf(string property) =>
-        $"""
-        case when data ->> {property} ~ {PlainQuantity} and length(data ->> {property}) <= 31 then
-            case when (data ->> {property})::numeric < {Max} and scale((data ->> {property})::numeric) <= {UsageLimits.DecimalsMax}
-                 then (data ->> {property})::numeric end
-        end
-        """;
-
-    private static string Column(int dimension) => $"dimension_{dimension + 1}";
 
     private string Add(NpgsqlParameter parameter)
     {
         parameters.Add(parameter);
         return $"${parameters.Count}";
     }
-
-    private static NpgsqlParameter<decimal> Number(decimal value) => new() { TypedValue = value };
 
     private static NpgsqlParameter Instants(IEnumerable<Instant> values) => new()
     {

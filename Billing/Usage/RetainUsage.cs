@@ -69,7 +69,7 @@ public static class RetainUsage
             if (await HasOpenPeriod(connection, end, cancellation))
                 report.Add($"{table}: kept, a billing period that touches it is open");
             else
-                report.Add($"{table}: {await Remove(connection, table, retention.Archive, cancellation)}");
+                report.Add($"{table}: {await Remove(connection, table, end, retention.Archive, cancellation)}");
         }
 
         var forgotten = await Execute(
@@ -98,14 +98,48 @@ public static class RetainUsage
 
     // What is written is complete and on the disk before anything is dropped. Writers of the month wait meanwhile; there are none.
     private static async Task<string> Remove(
-        NpgsqlConnection connection, string table, string? archive, CancellationToken cancellation)
+        NpgsqlConnection connection, string table, Instant end, string? archive, CancellationToken cancellation)
     {
+        const string kept = "kept, it is not rolled up yet";
         await using var transaction = await connection.BeginTransactionAsync(cancellation);
         await Execute(connection, $"lock table billing.{table} in share mode", cancellation);
+        if (await IsBehind(connection, "usage_entries", end, cancellation))
+            return kept;
         var done = archive is null ? "dropped" : await Write(connection, table, archive, cancellation);
+
+        // Who corrects reads the log first and then writes: taken in this order, neither waits for the other in a ring. From here on
+        // the month cannot change.
+        await Execute(connection, "lock table billing.usage_events in access exclusive mode", cancellation);
+        await Execute(connection, "lock table billing.usage_corrections in share mode", cancellation);
+        if (await IsBehind(connection, "usage_corrections", end, cancellation))
+            return kept;
+        await Execute(
+            connection,
+            """
+            insert into billing.usage_gone_months (month, position)
+            select date_trunc('month', $1 - interval '1 day', 'UTC'), last_value from billing.usage_events_position_seq
+            on conflict (month) do update set position = excluded.position
+            """,
+            cancellation, Sql.P(end));
         await Execute(connection, $"drop table billing.{table}", cancellation);
         await transaction.CommitAsync(cancellation);
         return done;
+    }
+
+    private static async Task<bool> IsBehind(
+        NpgsqlConnection connection, string entries, Instant end, CancellationToken cancellation)
+    {
+        await using var command = connection.Command(
+            $"""
+            select exists (
+                select from billing.{entries} entry
+                left join billing.usage_rollup_marks mark using (tenant_id, type)
+                where entry.time >= date_trunc('month', $1 - interval '1 day', 'UTC') and entry.time < $1
+                  and entry.position > coalesce(mark.position, 0))
+            """,
+            Sql.P(end));
+        command.CommandTimeout = 0;
+        return (bool)(await command.ExecuteScalarAsync(cancellation))!;
     }
 
     private static async Task<string> Write(

@@ -83,8 +83,8 @@ public static class UsageByWindow
         var scope = asked.Scope with { Bounds = boundaries, GroupBy = UsageQuery.Dimensions(group_by, asked.Scope.Meter) };
         try
         {
-            var (sql, parameters) = Measurement.Quantities(scope);
-            var cells = await database.Read(caller.TenantId, sql, Measurement.Cell, cancellation, parameters);
+            var cells = await database.Read(
+                caller.TenantId, connection => Measurement.Quantities(connection, scope, cancellation), cancellation);
             return cells.Count <= Measurement.CellsMax
                 ? TypedResults.Ok(Usage(asked, scope, tenant.TimeZone, unit, cells))
                 : throw new InvalidRequestException("group_by", $"That is more than {Measurement.CellsMax} numbers; ask for less.");

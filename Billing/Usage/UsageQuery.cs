@@ -51,7 +51,7 @@ public sealed record UsageQuery(
         new FieldErrors()
             .Require(!Filter?.Any(text => text.Contains('\0', StringComparison.Ordinal)) ?? true, "filter", "A filter is text.")
             .ThrowIfAny();
-        return (new(meter, version, new(tenant, definition, [start, end], HoldsUntil: now) { Only = only }), null);
+        return (new(meter, version, new(tenant, definition, [start, end], HoldsUntil: now) { Only = only, Version = new(meter.MeterId, version) }), null);
     }
 
     /// <summary>The dimensions of a comma-separated list.</summary>

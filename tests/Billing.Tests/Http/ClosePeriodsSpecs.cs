@@ -121,7 +121,12 @@ public sealed class ClosePeriodsSpecs(OwnBillingHost billing) : IClassFixture<Ow
         (await Invoices(broken)).ShouldBeEmpty();
         (await Invoices(sound)).Count.ShouldBe(1);
 
-        await billing.Execute($"delete from billing.usage_events where tenant_id = '{broken.Id}'");
+        await billing.Execute(
+            $"""
+            delete from billing.usage_events where tenant_id = '{broken.Id}';
+            delete from billing.usage_rollup_marks where tenant_id = '{broken.Id}';
+            delete from billing.usage_rollups where tenant_id = '{broken.Id}';
+            """);
         await Run();
         (await Invoices(broken)).Count.ShouldBe(1);
     }

@@ -1,5 +1,6 @@
 using System.IO.Compression;
 using System.Text.Json;
+using Microsoft.Extensions.DependencyInjection;
 using NodaTime;
 using Platform.Billing.Tests.Http;
 using Platform.Billing.Usage;
@@ -18,7 +19,7 @@ public sealed class RetainUsageSpecs(OwnBillingHost billing) : IClassFixture<Own
     [Fact]
     public async Task Old_months_are_archived_and_dropped_while_identities_and_open_periods_stay()
     {
-        var (tenant, _) = (await billing.NewTenant(), await billing.NewCatalog());
+        var (tenant, catalog) = (await billing.NewTenant(), await billing.NewCatalog());
         await Report(
             tenant, Call("april", 1, "2025-04-30T23:59:59.999999Z"), Call("may", 2, "2025-05-01T00:00:00Z"),
             Call("march", 4, "2026-03-01T00:00:00Z"));
@@ -38,6 +39,15 @@ public sealed class RetainUsageSpecs(OwnBillingHost billing) : IClassFixture<Own
         (await Retain(identityMonths: 24)).ShouldBe(["0 identities forgotten"]);
         (await Ids(tenant)).ShouldBe(["march"]);
 
+        // what was counted stays counted, also when its sums are made again; who did not count it then cannot
+        var rollUp = billing.Services.GetRequiredService<RollUpUsage>();
+        (await Total(tenant, catalog.Calls)).ShouldBe("7");
+        await rollUp.Rebuild(BillingHost.Cancellation);
+        (await Total(tenant, catalog.Calls)).ShouldBe("7");
+        var later = await billing.NewCatalog();
+        await UsageRollUpSpecs.RolledUp(billing);
+        (await Total(tenant, later.Calls)).ShouldBe("4");
+
         // 3 the identity is known without its event: no second charge, and a listed conflict
         (await tenant.Partner.Post("/v1/usage/events", Call("april", 1, "2026-03-02T00:00:00Z"))).Status.ShouldBe(409);
         (await tenant.Viewer.Get("/v1/usage/conflicts")).Json.GetProperty("items")[0].GetProperty("kept").ValueKind.ShouldBe(JsonValueKind.Null);
@@ -46,6 +56,24 @@ public sealed class RetainUsageSpecs(OwnBillingHost billing) : IClassFixture<Own
         (await Retain(identityMonths: 13)).ShouldBe(["2 identities forgotten"]);
         (await tenant.Partner.Post("/v1/usage/events", Call("april", 1, "2026-03-02T00:00:00Z"))).Status.ShouldBe(200);
         (await Ids(tenant)).ShouldBe(["march", "april"]);
+    }
+
+    [Fact]
+    public async Task A_month_that_is_not_rolled_up_stays()
+    {
+        var tenant = await billing.NewTenant();
+        await billing.NewCatalog();
+        await Report(tenant, Call("1", 1, "2025-03-30T00:00:00Z"));
+        // Neither behind nor ahead, so that nobody rolls it up meanwhile.
+        foreach (var table in new[] { "usage_rollup_marks", "usage_heads" })
+            await billing.Execute($"update billing.{table} set position = 0 where tenant_id = '{tenant.Id}'");
+        (await Retain(identityMonths: 24)).ShouldContain("usage_events_202503: kept, it is not rolled up yet");
+
+        await billing.Execute(
+            $"update billing.usage_heads set position = (select max(position) from billing.usage_events) where tenant_id = '{tenant.Id}'");
+        await UsageRollUpSpecs.RolledUp(billing);
+        (await Retain(identityMonths: 13)).ShouldContain(
+            line => line.StartsWith("usage_events_202503: 1 events archived", StringComparison.Ordinal));
     }
 
     [Fact]
@@ -86,8 +114,11 @@ public sealed class RetainUsageSpecs(OwnBillingHost billing) : IClassFixture<Own
         return [.. lines.ReadToEnd().Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => JsonDocument.Parse(line).RootElement)];
     }
 
-    private static async Task Report(TestTenant tenant, params object[] events) =>
+    private async Task Report(TestTenant tenant, params object[] events)
+    {
         (await tenant.Partner.Post("/v1/usage/events", events)).Json.GetProperty("accepted").GetInt32().ShouldBe(events.Length);
+        await UsageRollUpSpecs.RolledUp(billing);
+    }
 
     private static async Task<string?[]> Ids(TestTenant tenant) =>
         [.. (await tenant.Viewer.Get("/v1/usage/events")).Json.GetProperty("items").EnumerateArray().Select(it => it.GetProperty("id").GetString())];

@@ -1,0 +1,56 @@
+using System.Diagnostics;
+using Npgsql;
+using Platform.Billing.Catalog;
+using Platform.Contracts;
+
+namespace Platform.Billing.Usage;
+
+/// <summary>What a meter reads in an event's <c>data</c>, in SQL: its value, its dimensions, and whether it reads the event at all.</summary>
+/// <param name="add">Takes a parameter and names it.</param>
+internal sealed class MeterColumns(MeterDefinition meter, Func<NpgsqlParameter, string> add)
+{
+    // What ingest takes as a quantity. Anything else was reported before the meter existed and counts as nothing.
+    private const string PlainQuantity = "'^([0-9]+[.]?[0-9]*|[.][0-9]+)$'";
+    private const string PlainDecimal = "'^-?([0-9]+[.]?[0-9]*|[.][0-9]+)$'";
+
+    private static readonly string Max = Decimals.Format(UsageLimits.QuantityMax);
+
+    public static string Column(int dimension) => $"dimension_{dimension + 1}";
+
+    /// <summary>Numeric; null where the event has no quantity.</summary>
+    public string Value() => meter.ReadsQuantity ? QuantityOf(add(Sql.P(meter.ValueProperty!))) : "null::numeric";
+
+    /// <summary>Each dimension as text, null for events without it.</summary>
+    public IEnumerable<string> Dimensions() => meter.Dimensions.Select(dimension => $"data ->> {add(Sql.P(dimension))}");
+
+    /// <summary>All must hold.</summary>
+    public IEnumerable<string> Conditions() => meter.Filters.Select(Condition);
+
+    private string Condition(PropertyFilter filter)
+    {
+        var property = add(Sql.P(filter.Property));
+        return filter switch
+        {
+            EqualsFilter it => $"data ->> {property} = {add(Sql.P(it.Value))}",
+            InFilter it => $"data ->> {property} = any({add(Sql.P([.. it.Values]))})",
+            RangeFilter it => $"case when data ->> {property} ~ {PlainDecimal} then {Range($"(data ->> {property})::numeric", it)} else false end",
+            _ => throw new UnreachableException($"No filter {filter.GetType().Name}."),
+        };
+
+        string Range(string number, RangeFilter it) => string.Join(
+            " and ",
+            [
+                .. it.From is { } from ? [$"{number} >= {add(Sql.P(from))}"] : Array.Empty<string>(),
+                .. it.To is { } to ? [$"{number} < {add(Sql.P(to))}"] : Array.Empty<string>(),
+            ]);
+    }
+
+    // Nested, so that only what is a number is read as one; counted repetitions in the pattern would be slower.
+    private static string QuantityOf(string property) =>
+        $"""
+        case when data ->> {property} ~ {PlainQuantity} and length(data ->> {property}) <= 31 then
+            case when (data ->> {property})::numeric < {Max} and scale((data ->> {property})::numeric) <= {UsageLimits.DecimalsMax}
+                 then (data ->> {property})::numeric end
+        end
+        """;
+}

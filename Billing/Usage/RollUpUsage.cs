@@ -1,0 +1,206 @@
+using System.Globalization;
+using NodaTime;
+using Npgsql;
+using NpgsqlTypes;
+using Platform.Billing.Catalog;
+using Platform.Contracts;
+using Platform.EventStore;
+
+namespace Platform.Billing.Usage;
+
+/// <summary>
+/// Brings the sums by hour up to the ledger: one tenant's usage of one type at a time, its rows and its watermark in one transaction
+/// that holds the watermark's row. Corrections are entries at positions of their own, so that adding up what is above the watermark
+/// is exact, whatever its time.
+/// </summary>
+public sealed class RollUpUsage(BillingDatabase database, Documents documents, TimeProvider clock)
+{
+    // One statement reads the entries once for so many meters.
+    private const int MetersAtOnce = 40;
+
+    private sealed record RolledMeter(MeterVersionId Id, MeterDefinition Definition);
+
+    private sealed record Mark(long Position, string[] Meters);
+
+    /// <summary>Everything that is behind, of all tenants: new usage, and usage that a new meter or version reads.</summary>
+    public async Task<IReadOnlyList<(TenantId Tenant, string Type)>> Behind(CancellationToken cancellation) =>
+        await database.ReadAllTenants(
+            """
+            with catalog as (
+                select meter.data ->> 'event_type' as type, count(*) as versions
+                from billing.meters meter, jsonb_array_elements(meter.data -> 'versions') each (published)
+                where published -> 'definition' ->> 'aggregation' in ('sum', 'count', 'average')
+                group by 1)
+            select head.tenant_id, head.type
+            from billing.usage_heads head
+            left join billing.usage_rollup_marks mark using (tenant_id, type)
+            left join catalog using (type)
+            where head.position > coalesce(mark.position, 0) or coalesce(catalog.versions, 0) > coalesce(cardinality(mark.meters), 0)
+            """,
+            row => (new TenantId(row.GetGuid(0)), row.GetString(1)),
+            cancellation);
+
+    /// <summary>Leaves to another process what that one is rolling up.</summary>
+    public Task RollUp(TenantId tenant, string type, CancellationToken cancellation) => database.WriteShared(
+        connection => RollUp(connection, tenant, type, patient: false, again: false, cancellation), cancellation);
+
+    /// <summary>Everything that these meters read, in the transaction of who needs it and holds the tenant's lane.</summary>
+    public async Task CatchUp(EventTransaction transaction, IReadOnlyList<MeterDefinition> meters, CancellationToken cancellation)
+    {
+        foreach (var type in meters.Where(meter => meter.RollsUp).Select(meter => meter.EventType).Distinct().Order(StringComparer.Ordinal))
+            await RollUp(transaction.Connection, new(transaction.TenantId), type, patient: true, again: false, cancellation);
+    }
+
+    /// <summary>
+    /// Makes all roll-ups again from the ledger, beside the running processes: readers see the old ones until the new ones are there.
+    /// Those of months that retention took stay as they are.
+    /// </summary>
+    /// <returns>How many watermarks there are.</returns>
+    public async Task<int> Rebuild(CancellationToken cancellation)
+    {
+        var marks = await database.ReadAllTenants(
+            "select tenant_id, type from billing.usage_rollup_marks order by tenant_id, type",
+            row => (Tenant: new TenantId(row.GetGuid(0)), Type: row.GetString(1)),
+            cancellation);
+        foreach (var (tenant, type) in marks)
+        {
+            await database.WriteShared(
+                connection => RollUp(connection, tenant, type, patient: true, again: true, cancellation), cancellation);
+        }
+
+        return marks.Count;
+    }
+
+    private async Task RollUp(
+        NpgsqlConnection connection, TenantId tenant, string type, bool patient, bool again, CancellationToken cancellation)
+    {
+        // 1 take the watermark
+        if (await Take(connection, tenant, type, patient, cancellation) is not { } mark)
+            return;
+
+        // 2 see how far the ledger is, and who reads it; the catalog only grows, so nobody is missing whom the watermark names
+        var through = await Head(connection, tenant, type, cancellation);
+        var meters = (await MeterView.OfEventTypes(documents, [type], cancellation))
+            .SelectMany(meter => meter.Versions.Select(it => new RolledMeter(new(meter.MeterId, it.Version), it.Definition)))
+            .Where(meter => meter.Definition.RollsUp)
+            .ToList();
+
+        // 3 add what is new, and for who is new all
+        if (again)
+            await Delete(connection, tenant, meters, cancellation);
+        var known = meters.Where(meter => !again && mark.Meters.Contains(meter.Id.ToString())).ToList();
+        await Add(connection, tenant, type, mark.Position, through, known, again, cancellation);
+        await Add(connection, tenant, type, after: 0, through, [.. meters.Except(known)], again, cancellation);
+
+        // 4 move the watermark
+        await Execute(
+            connection,
+            "update billing.usage_rollup_marks set position = $3, reached_at = $4, meters = $5 where tenant_id = $1 and type = $2",
+            cancellation,
+            Sql.P(tenant.Value), Sql.P(type), Sql.P(through), Sql.P(clock.Now()), Sql.P([.. meters.Select(meter => meter.Id.ToString())]));
+    }
+
+    private static async Task<Mark?> Take(
+        NpgsqlConnection connection, TenantId tenant, string type, bool patient, CancellationToken cancellation)
+    {
+        await Execute(
+            connection,
+            """
+            insert into billing.usage_rollup_marks (tenant_id, type, position, reached_at, meters)
+            select tenant_id, type, 0, '-infinity', '{}' from billing.usage_heads where tenant_id = $1 and type = $2
+            on conflict do nothing
+            """,
+            cancellation,
+            Sql.P(tenant.Value), Sql.P(type));
+        await using var command = connection.Command(
+            $"""
+            select position, meters from billing.usage_rollup_marks where tenant_id = $1 and type = $2
+            for update {(patient ? "" : "skip locked")}
+            """,
+            Sql.P(tenant.Value), Sql.P(type));
+        await using var reader = await command.ExecuteReaderAsync(cancellation);
+        return await reader.ReadAsync(cancellation) ? new(reader.GetInt64(0), reader.GetFieldValue<string[]>(1)) : null;
+    }
+
+    private static async Task<long> Head(NpgsqlConnection connection, TenantId tenant, string type, CancellationToken cancellation)
+    {
+        await using var command = connection.Command(
+            "select position from billing.usage_heads where tenant_id = $1 and type = $2", Sql.P(tenant.Value), Sql.P(type));
+        return (long)(await command.ExecuteScalarAsync(cancellation))!;
+    }
+
+    private static Task Delete(
+        NpgsqlConnection connection, TenantId tenant, IReadOnlyList<RolledMeter> meters, CancellationToken cancellation) => Execute(
+        connection,
+        """
+        delete from billing.usage_rollups
+        where tenant_id = $1 and meter_id = any($2)
+          and date_trunc('month', hour, 'UTC') <> all (array(select month from billing.usage_gone_months))
+        """,
+        cancellation,
+        Sql.P(tenant.Value),
+        new() { Value = meters.Select(meter => meter.Id.Meter.Value).Distinct().ToArray(), NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.Uuid });
+
+    private static async Task Add(
+        NpgsqlConnection connection, TenantId tenant, string type, long after, long through, IReadOnlyList<RolledMeter> meters, bool again,
+        CancellationToken cancellation)
+    {
+        if (after == through)
+            return;
+        foreach (var some in meters.Chunk(MetersAtOnce))
+        {
+            List<NpgsqlParameter> parameters =
+                [Sql.P(tenant.Value), Sql.P(type), Sql.P(after), Sql.P(through), new NpgsqlParameter<bool> { TypedValue = again }];
+            var sums = string.Join("\n    union all\n", some.Select(meter => Sums(meter, Name)));
+            await Execute(
+                connection,
+                // What is gone cannot be read again: its corrections alone would be wrong.
+                $"""
+                with entries as materialized (
+                    select time, sign, data from billing.usage_entries
+                    where tenant_id = $1 and type = $2 and position > $3 and position <= $4
+                      and not exists (
+                          select from billing.usage_gone_months gone
+                          where gone.month = date_trunc('month', time, 'UTC') and ($5 or usage_entries.position <= gone.position)))
+                insert into billing.usage_rollups as rolled (tenant_id, meter_id, version, hour, dimensions, quantity, events, quantities)
+                {sums}
+                on conflict (tenant_id, meter_id, version, hour, dimensions) do update
+                set quantity = rolled.quantity + excluded.quantity, events = rolled.events + excluded.events,
+                    quantities = rolled.quantities + excluded.quantities
+                """,
+                cancellation,
+                [.. parameters]);
+
+            string Name(NpgsqlParameter parameter)
+            {
+                parameters.Add(parameter);
+                return string.Create(CultureInfo.InvariantCulture, $"${parameters.Count}");
+            }
+        }
+    }
+
+    private static string Sums(RolledMeter meter, Func<NpgsqlParameter, string> name)
+    {
+        var columns = new MeterColumns(meter.Definition, name);
+        var where = string.Join(" and ", columns.Conditions().Prepend("true"));
+        return
+            $"""
+            select $1, {name(Sql.P(meter.Id.Meter.Value))}, {name(Sql.P(meter.Id.Version))}, hour, dimensions,
+                   coalesce(sum(sign * value), 0), sum(sign), coalesce(sum(sign) filter (where value is not null), 0)
+            from (
+                select date_trunc('hour', time, 'UTC') as hour, array[{string.Join(", ", columns.Dimensions())}]::text[] as dimensions,
+                       sign, {columns.Value()} as value
+                from entries where {where} offset 0) read
+            group by hour, dimensions
+            """;
+    }
+
+    private static async Task Execute(
+        NpgsqlConnection connection, string sql, CancellationToken cancellation, params NpgsqlParameter[] parameters)
+    {
+        await using var command = connection.Command(sql, parameters);
+        // A new meter over old events takes as long as it takes.
+        command.CommandTimeout = 0;
+        await command.ExecuteNonQueryAsync(cancellation);
+    }
+}
