@@ -36,6 +36,7 @@ namespace Platform.Billing;
 [JsonSerializable(typeof(SubscriptionView))]
 [JsonSerializable(typeof(Page<SubscriptionView>))]
 [JsonSerializable(typeof(StartSubscription.NewSubscription))]
+[JsonSerializable(typeof(CancelSubscription.Cancellation))]
 [JsonSerializable(typeof(InvoiceEvent))]
 [JsonSerializable(typeof(InvoiceView))]
 [JsonSerializable(typeof(Page<InvoiceView>))]

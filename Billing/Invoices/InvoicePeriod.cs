@@ -2,6 +2,7 @@ using NodaTime;
 using Platform.Billing.Catalog;
 using Platform.Billing.Rating;
 using Platform.Billing.Subscriptions;
+using Platform.Billing.Usage;
 using Platform.Contracts;
 using Platform.EventStore;
 using Messages = Platform.Contracts.Messages;
@@ -11,13 +12,25 @@ namespace Platform.Billing.Invoices;
 
 /// <summary>
 /// Closes a subscription's running period and invoices it, in one transaction: the period's end, the invoice with its lines,
-/// its usage tree and its number, and the message that tells of it are there together or not at all.
+/// its usage tree and its number, and the message that tells of it are there together or not at all. A period of a subscription
+/// that has ended takes late usage alone, and makes no invoice where there is none.
 /// </summary>
-public sealed class InvoicePeriod(EventStore.EventStore store, Documents documents, TimeProvider clock)
+public sealed class InvoicePeriod(EventStore.EventStore store, Documents documents, UsageLimits limits, TimeProvider clock)
 {
     /// <param name="Subscription">As it is now.</param>
     /// <param name="InvoiceId">The invoice that was made; null where there was nothing to close.</param>
     public sealed record Outcome(Subscription Subscription, InvoiceId? InvoiceId, Refusal? Refusal);
+
+    /// <summary>Closes every period whose end has come: after an outage each gets an invoice of its own, in order.</summary>
+    /// <returns>How many invoices it made.</returns>
+    public async Task<int> CloseEnded(
+        TenantId tenant, SubscriptionId id, Instant asOf, Cause cause, CancellationToken cancellation)
+    {
+        var count = 0;
+        while (await Close(tenant, id, asOf, requestId: null, cause, cancellation) is { InvoiceId: not null })
+            count++;
+        return count;
+    }
 
     /// <param name="requestId">Null closes the period only if its end has come; else it ends now.</param>
     public async Task<Outcome> Close(
@@ -42,24 +55,32 @@ public sealed class InvoicePeriod(EventStore.EventStore store, Documents documen
                 var (subscription, version) = await transaction.Load<Subscription, SubscriptionEvent>(stream, token);
                 var at = clock.Now();
                 var through = await PeriodUsage.NewestPosition(transaction.Connection, tenant, token);
-                var decision = ClosePeriod.Decide(new(asOf, requestId, InvoiceId.New(), through, at), subscription);
-                if (decision.Refusal is not null || decision.Events is not [PeriodClosed closed])
+                var command = new ClosePeriod.Command(asOf, requestId, InvoiceId.New(), through, limits.AgeMax, at);
+                var decision = ClosePeriod.Decide(command, subscription);
+                if (decision.Refusal is not null || decision.Events is not [PeriodClosed closed, ..])
                     return new Outcome(subscription, InvoiceId: null, decision.Refusal);
 
                 // 2 rate what was used in it
-                var zone = DateTimeZoneProviders.Tzdb[subscription.TimeZone];
                 var period = new BillingPeriod(closed.Start, closed.End);
-                var whole = BillingPeriods.Containing(period.Start, subscription.BillingAnchorDay, zone);
-                var usage = await PeriodUsage.Read(
-                    transaction.Connection, tenant, id, subscription, period, through, meters, token);
+                var used = subscription.EndedAt is { } ended ? new BillingPeriod(ended, ended) : period;
+                var usage = await PeriodUsage.Read(transaction.Connection, tenant, id, subscription, used, through, meters, token);
+                var rated = Rate(subscription, terms, period, usage);
+                if (subscription.EndedAt is not null && rated.Count == 0)
+                {
+                    var nothing = ClosePeriod.NothingLate(command, subscription);
+                    if (nothing.Events.Count > 0)
+                        await transaction.Append(stream, version, token, nothing.Events);
+                    return new Outcome(subscription, InvoiceId: null, nothing.Refusal);
+                }
+
                 var brought = subscription.LastClosed is { } last
                     ? (await transaction.Load<Invoice, InvoiceEvent>(Invoice.Stream(tenant, last.InvoiceId), token)).State.CarriedForward
                     : Money.Zero(terms.Currency);
-                var lines = CarriedCredit.Settle(RatePeriod.Rate(terms, period, whole, zone, usage), brought, period);
+                var lines = CarriedCredit.Settle(rated, brought, period);
 
                 // 3 bind the events it counts, so that each can be proved
                 var counted = new InvoicedUsage(
-                    [.. meters.Select(meter => meter.EventType).Distinct()], subscription.StartedAt, period, subscription.UsageThrough,
+                    [.. meters.Select(meter => meter.EventType).Distinct()], subscription.StartedAt, used, subscription.UsageThrough,
                     through);
                 var tree = await UsageTree.Record(transaction, tenant, closed.InvoiceId, counted, token);
 
@@ -71,13 +92,29 @@ public sealed class InvoicePeriod(EventStore.EventStore store, Documents documen
                 var final = FinalizeInvoice.Decide(new(number, tree, at), invoice);
 
                 // 5 record it all at once
+                IReadOnlyList<SubscriptionEvent> changes =
+                [
+                    closed with { Credit = invoice.CarriedForward.MinorUnits > 0 ? invoice.CarriedForward : null },
+                    .. decision.Events.Skip(1),
+                ];
                 await transaction.Append(
                     Invoice.Stream(tenant, closed.InvoiceId), expectedVersion: 0, token, [.. draft.Events, .. final.Events]);
-                await transaction.Append(stream, version, token, closed);
+                await transaction.Append(stream, version, token, changes);
                 transaction.Publish(new Messages.InvoiceFinalized(
                     closed.InvoiceId, tenant, id, number, invoice.Total, period.Start, period.End, at));
-                return new Outcome(Subscription.Evolve(subscription, closed), closed.InvoiceId, Refusal: null);
+                return new Outcome(Fold.After(subscription, changes), closed.InvoiceId, Refusal: null);
             },
             cancellation);
+    }
+
+    private static IReadOnlyList<RatedLine> Rate(
+        Subscription subscription, PlanTerms terms, BillingPeriod period, IReadOnlyList<MeteredQuantity> usage)
+    {
+        if (subscription.EndedAt is not null)
+            return RatePeriod.RateLate(terms, usage);
+
+        var zone = DateTimeZoneProviders.Tzdb[subscription.TimeZone];
+        var whole = BillingPeriods.Containing(period.Start, subscription.BillingAnchorDay, zone);
+        return RatePeriod.Rate(terms, period, whole, zone, usage, planEnds: subscription.EndsAt == period.End);
     }
 }

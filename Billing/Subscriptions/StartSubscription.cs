@@ -18,7 +18,7 @@ public static class StartSubscription
     public sealed record NewSubscription(PlanId PlanId, int? PlanVersion = null, Instant? StartedAt = null);
 
     /// <param name="Plan">Null where there is no such plan.</param>
-    /// <param name="MetersBilled">Meters that a running subscription of the tenant charges already.</param>
+    /// <param name="MetersBilled">Meters that a subscription of the tenant bills at that time or later.</param>
     public sealed record Command(
         SubscriptionId SubscriptionId, TenantView Tenant, PlanView? Plan, int? PlanVersion,
         IReadOnlyCollection<string> MetersBilled, Instant StartedAt, Instant At);
@@ -74,9 +74,9 @@ public static class StartSubscription
             caller.Cause,
             async (transaction, token) =>
             {
-                var command = new Command(
-                    id, tenant, plan, request.PlanVersion, await MetersBilled(transaction, documents, token),
-                    request.StartedAt?.ToMicroseconds() ?? at, at);
+                var startedAt = request.StartedAt?.ToMicroseconds() ?? at;
+                var billed = await BilledMeters.Read(transaction, documents, startedAt, token);
+                var command = new Command(id, tenant, plan, request.PlanVersion, billed, startedAt, at);
                 return await transaction.Decide<Subscription, SubscriptionEvent>(
                     Subscription.Stream(tenant.TenantId, id), subscription => Decide(command, subscription), token);
             },
@@ -85,28 +85,5 @@ public static class StartSubscription
             ? refusal.ToProblem()
             : TypedResults.Created(
                 $"/v1/subscriptions/{id}", (await SubscriptionView.Find(documents, tenant.TenantId, id, cancellation))!);
-    }
-
-    // In the tenant's lane nobody starts another subscription meanwhile; versions of plans never change.
-    private static async Task<HashSet<string>> MetersBilled(
-        EventTransaction transaction, Documents documents, CancellationToken cancellation)
-    {
-        var running = new List<(PlanId Plan, int Version)>();
-        await using (var command = transaction.Connection.Command(
-            "select distinct (data ->> 'plan_id')::uuid, (data ->> 'plan_version')::int from billing.subscriptions"))
-        await using (var reader = await command.ExecuteReaderAsync(cancellation))
-        {
-            while (await reader.ReadAsync(cancellation))
-                running.Add((new(reader.GetGuid(0)), reader.GetInt32(1)));
-        }
-
-        var meters = new HashSet<string>();
-        foreach (var (id, version) in running)
-        {
-            if ((await PlanView.Find(documents, id, cancellation))?.TermsOf(version) is { } terms)
-                meters.UnionWith(terms.Charges.Select(charge => charge.Meter));
-        }
-
-        return meters;
     }
 }

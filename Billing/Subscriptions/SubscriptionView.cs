@@ -9,10 +9,14 @@ using Platform.ServiceDefaults;
 namespace Platform.Billing.Subscriptions;
 
 /// <summary>The subscription as people read it.</summary>
-/// <param name="LastInvoiceId">The invoice of the period before the running one.</param>
+/// <param name="CurrentPeriod">Null once the subscription has ended.</param>
+/// <param name="LastInvoiceId">The newest invoice.</param>
+/// <param name="Credit">What that invoice carried forward, to be used by the next one; null where it carried nothing.</param>
+/// <param name="EndsAt">Where the subscription is cancelled: the end of its last period.</param>
+/// <param name="EndedAt">Set once its last period is invoiced. Usage that is reported late makes further invoices.</param>
 public sealed record SubscriptionView(
     SubscriptionId SubscriptionId, PlanId PlanId, int PlanVersion, string TimeZone, int BillingAnchorDay, Instant StartedAt,
-    SubscriptionView.RunningPeriod CurrentPeriod, InvoiceId? LastInvoiceId)
+    SubscriptionView.RunningPeriod? CurrentPeriod, InvoiceId? LastInvoiceId, Money? Credit, Instant? EndsAt, Instant? EndedAt)
 {
     public const string Table = "subscriptions";
 
@@ -59,12 +63,21 @@ public sealed class SubscriptionProjection : DocumentProjection<SubscriptionView
         {
             (_, SubscriptionStarted it) => new(
                 it.SubscriptionId, it.PlanId, it.PlanVersion, it.TimeZone, it.BillingAnchorDay, it.StartedAt,
-                new(1, it.StartedAt, it.PeriodEnd), LastInvoiceId: null),
+                new(1, it.StartedAt, it.PeriodEnd), LastInvoiceId: null, Credit: null, EndsAt: null, EndedAt: null),
             ({ } open, PeriodClosed it) => open with
             {
-                CurrentPeriod = new(it.Number + 1, it.End, it.NextEnd),
+                CurrentPeriod = open.EndedAt is null ? new(it.Number + 1, it.End, it.NextEnd) : null,
                 LastInvoiceId = it.InvoiceId,
+                Credit = it.Credit,
             },
+            ({ } open, CancellationScheduled it) => open with
+            {
+                CurrentPeriod = open.CurrentPeriod! with { End = it.EndsAt },
+                EndsAt = it.EndsAt,
+            },
+            ({ } open, CancellationWithdrawn) => open with { EndsAt = null },
+            ({ } open, SubscriptionEnded it) => open with { CurrentPeriod = null, EndedAt = it.EndedAt },
+            ({ } ended, NothingLate) => ended,
             _ => throw new UnreachableException($"{@event.GetType().Name} cannot follow {view}."),
         };
 }

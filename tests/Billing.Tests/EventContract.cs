@@ -5,6 +5,7 @@ using Platform.Billing.Catalog;
 using Platform.Billing.Invoices;
 using Platform.Billing.Subscriptions;
 using Platform.Billing.Tenants;
+using Platform.Contracts;
 using Platform.EventStore;
 using Platform.Testing;
 using static Platform.Billing.Tests.History;
@@ -23,6 +24,10 @@ public class EventContract
         { "plan.version_published.v1", PlanPublished() },
         { "subscription.started.v1", Started() },
         { "subscription.period_closed.v1", JanuaryClosed(TheRequest) },
+        { "subscription.cancellation_scheduled.v1", CancelledAt(FirstOfFebruary) },
+        { "subscription.cancellation_withdrawn.v1", new CancellationWithdrawn(Noon) },
+        { "subscription.ended.v1", Ended() },
+        { "subscription.nothing_late.v1", new NothingLate(FirstOfMarch, UsageThrough: 18, FirstOfMarch) },
         { "invoice.drafted.v1", Drafted() },
         { "invoice.line_added.v1", Line() },
         { "invoice.finalized.v1", Finalized() },
@@ -47,6 +52,16 @@ public class EventContract
 
         Approve.Text(Pretty.Json(json) + "\n", "invoice.finalized.v1.usage_tree.json");
         Stored.Events.Deserialize("invoice.finalized.v1", json).ShouldBe(sample);
+    }
+
+    [Fact]
+    public void A_closed_period_keeps_the_credit_that_its_invoice_carries_forward()
+    {
+        var sample = JanuaryClosed() with { Credit = new(12_50, Currency.EUR) };
+        var json = Stored.Events.Serialize(sample);
+
+        Approve.Text(Pretty.Json(json) + "\n", "subscription.period_closed.v1.credit.json");
+        Stored.Events.Deserialize("subscription.period_closed.v1", json).ShouldBe(sample);
     }
 
     [Fact]
