@@ -1,6 +1,4 @@
 using NodaTime;
-using Platform.Billing.Catalog;
-using Platform.Billing.Rating;
 using Platform.Billing.Subscriptions;
 using Platform.Billing.Usage;
 using Platform.Contracts;
@@ -41,10 +39,8 @@ public sealed class InvoicePeriod(EventStore.EventStore store, Documents documen
         if (!known.Exists)
             return new(known.State, InvoiceId: null, Refusal.Because("subscription.not_found", "There is no such subscription."));
 
-        // A version of a plan and a meter never change, so they need not be read in the transaction.
-        var terms = (await PlanView.Find(documents, known.State.PlanId, cancellation))?.TermsOf(known.State.PlanVersion)
-            ?? throw new InvalidOperationException($"Plan {known.State.PlanId} has no version {known.State.PlanVersion}.");
-        var meters = await MeterView.OfKeys(documents, terms.Charges.Select(charge => charge.Meter), cancellation);
+        // Read before the lane is held; only if the plan is changed meanwhile, again.
+        var plansKnown = await BilledPlan.Of(documents, known.State, cancellation);
 
         return await store.Transact(
             tenant.Value,
@@ -63,8 +59,11 @@ public sealed class InvoicePeriod(EventStore.EventStore store, Documents documen
                 // 2 rate what was used in it
                 var period = new BillingPeriod(closed.Start, closed.End);
                 var used = subscription.EndedAt is { } ended ? new BillingPeriod(ended, ended) : period;
-                var usage = await PeriodUsage.Read(transaction.Connection, tenant, id, subscription, used, through, meters, token);
-                var rated = Rate(subscription, terms, period, usage);
+                var plans = subscription.Plans.SequenceEqual(known.State.Plans)
+                    ? plansKnown
+                    : await BilledPlan.Of(documents, subscription, token);
+                var rated = await BilledPlan.Rate(
+                    transaction.Connection, tenant, id, subscription, plans, period, used, through, token);
                 if (subscription.EndedAt is not null && rated.Count == 0)
                 {
                     var nothing = ClosePeriod.NothingLate(command, subscription);
@@ -75,18 +74,17 @@ public sealed class InvoicePeriod(EventStore.EventStore store, Documents documen
 
                 var brought = subscription.LastClosed is { } last
                     ? (await transaction.Load<Invoice, InvoiceEvent>(Invoice.Stream(tenant, last.InvoiceId), token)).State.CarriedForward
-                    : Money.Zero(terms.Currency);
+                    : Money.Zero(plans[^1].Terms.Currency);
                 var lines = CarriedCredit.Settle(rated, brought, period);
 
                 // 3 bind the events it counts, so that each can be proved
                 var counted = new InvoicedUsage(
-                    [.. meters.Select(meter => meter.EventType).Distinct()], subscription.StartedAt, used, subscription.UsageThrough,
-                    through);
+                    [.. plans.SelectMany(plan => plan.Types(used))], used, subscription.UsageThrough, through);
                 var tree = await UsageTree.Record(transaction, tenant, closed.InvoiceId, counted, token);
 
                 // 4 write the invoice and give it its number
                 var draft = DraftInvoice.Decide(
-                    new(closed.InvoiceId, tenant, id, subscription, period, through, terms.Currency, lines, at), Invoice.Initial);
+                    new(closed.InvoiceId, tenant, id, subscription, period, through, brought.Currency, lines, at), Invoice.Initial);
                 var invoice = Fold.After(Invoice.Initial, draft.Events);
                 var number = await InvoiceNumbers.Next(transaction, at.InUtc().Year, token);
                 var final = FinalizeInvoice.Decide(new(number, tree, at), invoice);
@@ -105,16 +103,5 @@ public sealed class InvoicePeriod(EventStore.EventStore store, Documents documen
                 return new Outcome(Fold.After(subscription, changes), closed.InvoiceId, Refusal: null);
             },
             cancellation);
-    }
-
-    private static IReadOnlyList<RatedLine> Rate(
-        Subscription subscription, PlanTerms terms, BillingPeriod period, IReadOnlyList<MeteredQuantity> usage)
-    {
-        if (subscription.EndedAt is not null)
-            return RatePeriod.RateLate(terms, usage);
-
-        var zone = DateTimeZoneProviders.Tzdb[subscription.TimeZone];
-        var whole = BillingPeriods.Containing(period.Start, subscription.BillingAnchorDay, zone);
-        return RatePeriod.Rate(terms, period, whole, zone, usage, planEnds: subscription.EndsAt == period.End);
     }
 }

@@ -34,11 +34,12 @@ public static class PeriodUsage
         return (long)(await command.ExecuteScalarAsync(cancellation))!;
     }
 
+    /// <param name="plan">When the plan ran whose meters these are: it bills that time alone, and its tiers begin with it.</param>
     /// <param name="period">The period to close.</param>
     /// <param name="through">The newest position to consider.</param>
     public static async Task<IReadOnlyList<MeteredQuantity>> Read(
-        NpgsqlConnection connection, TenantId tenant, SubscriptionId id, Subscription subscription, BillingPeriod period,
-        long through, IReadOnlyList<MeterView> meters, CancellationToken cancellation)
+        NpgsqlConnection connection, TenantId tenant, SubscriptionId id, Subscription subscription, BillingPeriod plan,
+        BillingPeriod period, long through, IReadOnlyList<MeterView> meters, CancellationToken cancellation)
     {
         var zone = DateTimeZoneProviders.Tzdb[subscription.TimeZone];
         var running = Whole(period.Start);
@@ -55,9 +56,12 @@ public static class PeriodUsage
                 billed[Whole(window.Start)] = (already ?? 0) + quantity;
             }
 
-            quantities.Add(new(
-                meter.Key, meter.Unit, await Quantity(meter, period, through), period, Late: false,
-                await AlreadyBilled(meter, running)));
+            if (plan.Contains(period.Start))
+            {
+                quantities.Add(new(
+                    meter.Key, meter.Unit, await Quantity(meter, period, through), period, Late: false,
+                    await AlreadyBilled(meter, running)));
+            }
 
             async Task<decimal?> AlreadyBilled(MeterView of, BillingPeriod whole)
             {
@@ -72,7 +76,12 @@ public static class PeriodUsage
 
         return quantities;
 
-        BillingPeriod Whole(Instant at) => BillingPeriods.Containing(at, subscription.BillingAnchorDay, zone);
+        // The part of the period by the calendar in which the plan ran.
+        BillingPeriod Whole(Instant at)
+        {
+            var calendar = BillingPeriods.Containing(at, subscription.BillingAnchorDay, zone);
+            return new(Instant.Max(calendar.Start, plan.Start), Instant.Min(calendar.End, plan.End));
+        }
 
         // Closed periods follow each other without a gap: those of one period by the calendar begin here.
         async Task<Instant?> BilledFrom(BillingPeriod whole)
@@ -109,12 +118,14 @@ public static class PeriodUsage
                 join billing.billing_periods earlier
                   on earlier.tenant_id = $1 and earlier.subscription_id = $6 and earlier.number < $7
                  and time >= earlier.starts_at and time < earlier.ends_at
+                 and earlier.starts_at >= $9 and earlier.starts_at < $10
                 where entry.tenant_id = $1 and type = $3 and position > $4 and position <= $5 and time < $8
                 group by earlier.starts_at, earlier.ends_at
                 order by earlier.starts_at
                 """,
                 Sql.P(tenant.Value), Sql.Optional(meter.ValueProperty), Sql.P(meter.EventType), Sql.P(subscription.UsageThrough),
-                Sql.P(through), Sql.P(id.Value), Sql.P(subscription.PeriodNumber), Sql.P(period.Start));
+                Sql.P(through), Sql.P(id.Value), Sql.P(subscription.PeriodNumber), Sql.P(period.Start), Sql.P(plan.Start),
+                Sql.P(plan.End));
             await using var reader = await late.ExecuteReaderAsync(cancellation);
             var windows = new List<(BillingPeriod, decimal)>();
             while (await reader.ReadAsync(cancellation))

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using NodaTime;
 using Platform.Billing.Catalog;
+using Platform.Contracts;
 using Platform.EventStore;
 
 namespace Platform.Billing.Subscriptions;
@@ -12,8 +13,9 @@ namespace Platform.Billing.Subscriptions;
 public static class BilledMeters
 {
     /// <param name="from">What ended up to here bills nothing from here on.</param>
+    /// <param name="except">The subscription that asks.</param>
     public static async Task<HashSet<string>> Read(
-        EventTransaction transaction, Documents documents, Instant from, CancellationToken cancellation)
+        EventTransaction transaction, Documents documents, Instant from, SubscriptionId except, CancellationToken cancellation)
     {
         var views = new List<SubscriptionView>();
         await using (var command = transaction.Connection.Command("select data from billing.subscriptions"))
@@ -25,8 +27,8 @@ public static class BilledMeters
 
         var meters = new HashSet<string>();
         foreach (var (plan, version) in views
-            .Where(view => view.EndedAt is null || view.EndedAt > from)
-            .Select(view => (view.PlanId, view.PlanVersion))
+            .Where(view => view.SubscriptionId != except)
+            .SelectMany(view => BillsFrom(view, from))
             .Distinct())
         {
             // Versions of plans never change, so they need not be read in the transaction.
@@ -36,4 +38,10 @@ public static class BilledMeters
 
         return meters;
     }
+
+    private static IEnumerable<(PlanId Plan, int Version)> BillsFrom(SubscriptionView view, Instant from) =>
+    [
+        .. view.Plans.Where(span => span.End is null || span.End > from).Select(span => (span.PlanId, span.PlanVersion)),
+        .. view.NextPlan is { } next ? new[] { (next.PlanId, next.PlanVersion) } : [],
+    ];
 }

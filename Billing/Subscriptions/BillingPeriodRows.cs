@@ -33,9 +33,10 @@ public sealed class BillingPeriodRows : Projection
                 SubscriptionStarted it => Opened(1, it.StartedAt, it.PeriodEnd),
                 PeriodClosed it => Closed(it),
                 CancellationScheduled it => EndsAt(it.EndsAt),
+                PlanChangeScheduled it => EndsAt(it.EffectiveAt),
                 NothingLate { NextEnd: { } next } => EndsAt(next),
                 NothingLate => NeverEnds(),
-                CancellationWithdrawn or SubscriptionEnded => null,
+                CancellationWithdrawn or PlanChangeWithdrawn or PlanChanged or SubscriptionEnded => null,
                 var other => throw new UnreachableException($"Billing periods do not know {other.GetType().Name}."),
             };
             if (command is not null)

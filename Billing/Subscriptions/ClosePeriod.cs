@@ -6,7 +6,7 @@ namespace Platform.Billing.Subscriptions;
 
 /// <summary>
 /// Ends the running billing period: at its end by the calendar once that has passed, or now, on request. The next period
-/// begins where it ended and runs to the next anchor day, unless the subscription ends there. An ended subscription's periods
+/// begins where it ended and runs to the next anchor day, on another plan if that was asked for, unless the subscription ends there. An ended subscription's periods
 /// are closed likewise where late usage came in them.
 /// </summary>
 public static class ClosePeriod
@@ -49,9 +49,14 @@ public static class ClosePeriod
         new PeriodClosed(
             subscription.PeriodNumber, subscription.PeriodStart, end, NextEnd(subscription, end), command.InvoiceId,
             command.UsageThrough, requestId, command.At),
-        .. subscription.EndedAt is null && subscription.EndsAt == end
-            ? new SubscriptionEvent[] { new SubscriptionEnded(end, command.At) }
-            : [],
+        .. subscription switch
+        {
+            { EndedAt: not null } => Array.Empty<SubscriptionEvent>(),
+            { EndsAt: { } last } when last == end => [new SubscriptionEnded(end, command.At)],
+            { NextPlan: { } next } when next.EffectiveAt == end =>
+                [new PlanChanged(next.PlanId, next.PlanVersion, end, command.At)],
+            _ => [],
+        },
     ];
 
     private static Instant NextEnd(Subscription subscription, Instant start) => BillingPeriods.Containing(

@@ -28,6 +28,9 @@ public class EventContract
         { "subscription.cancellation_withdrawn.v1", new CancellationWithdrawn(Noon) },
         { "subscription.ended.v1", Ended() },
         { "subscription.nothing_late.v1", new NothingLate(FirstOfMarch, UsageThrough: 18, FirstOfMarch) },
+        { "subscription.plan_change_scheduled.v1", new PlanChangeScheduled(ThePlan, PlanVersion: 2, FirstOfMarch, Noon) },
+        { "subscription.plan_change_withdrawn.v1", new PlanChangeWithdrawn(Noon) },
+        { "subscription.plan_changed.v1", new PlanChanged(ThePlan, PlanVersion: 2, FirstOfFebruary, FirstOfFebruary) },
         { "invoice.drafted.v1", Drafted() },
         { "invoice.line_added.v1", Line() },
         { "invoice.finalized.v1", Finalized() },
@@ -62,6 +65,16 @@ public class EventContract
 
         Approve.Text(Pretty.Json(json) + "\n", "subscription.period_closed.v1.credit.json");
         Stored.Events.Deserialize("subscription.period_closed.v1", json).ShouldBe(sample);
+    }
+
+    [Fact]
+    public void A_line_of_another_plans_time_keeps_that_plan()
+    {
+        var sample = Line() with { PlanId = ThePlan };
+        var json = Stored.Events.Serialize(sample);
+
+        Approve.Text(Pretty.Json(json) + "\n", "invoice.line_added.v1.plan_id.json");
+        Stored.Events.Deserialize("invoice.line_added.v1", json).ShouldBe(sample);
     }
 
     [Fact]
