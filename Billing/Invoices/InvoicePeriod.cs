@@ -72,9 +72,7 @@ public sealed class InvoicePeriod(EventStore.EventStore store, Documents documen
                     return new Outcome(subscription, InvoiceId: null, nothing.Refusal);
                 }
 
-                var brought = subscription.LastClosed is { } last
-                    ? (await transaction.Load<Invoice, InvoiceEvent>(Invoice.Stream(tenant, last.InvoiceId), token)).State.CarriedForward
-                    : Money.Zero(plans[^1].Terms.Currency);
+                var brought = await Brought(transaction, tenant, subscription.LastClosed, token) ?? Money.Zero(plans[^1].Terms.Currency);
                 var lines = CarriedCredit.Settle(rated, brought, period);
 
                 // 3 bind the events it counts, so that each can be proved
@@ -104,4 +102,10 @@ public sealed class InvoicePeriod(EventStore.EventStore store, Documents documen
             },
             cancellation);
     }
+
+    // The credit of the invoice before; null where there was none.
+    private static async Task<Money?> Brought(
+        EventTransaction transaction, TenantId tenant, PeriodClosed? last, CancellationToken cancellation) => last is null
+        ? null
+        : (await transaction.Load<Invoice, InvoiceEvent>(Invoice.Stream(tenant, last.InvoiceId), cancellation)).State.CarriedForward;
 }

@@ -55,7 +55,10 @@ public sealed record UsageTree(InvoicedUsage Usage, long[] Positions, byte[][] R
         return await row.ReadAsync(cancellation)
             ? new(
                 new(
-                    [.. row.GetFieldValue<string[]>(0).Zip(row.Instants(1), row.Instants(2)).Select(it => new BilledType(it.First, it.Second, it.Third))],
+                    [
+                        .. row.GetFieldValue<string[]>(0).Zip(row.Instants(1), row.Instants(2))
+                            .Select(it => new BilledType(it.First, it.Second, it.Third)),
+                    ],
                     new BillingPeriod(row.Instant(3), row.Instant(4)), row.GetInt64(5), row.GetInt64(6)),
                 row.GetFieldValue<long[]>(7), row.GetFieldValue<byte[][]>(8))
             : null;

@@ -53,7 +53,7 @@ public static class RatePeriod
     /// <param name="zone">The tenant's, for proration by days.</param>
     /// <param name="whole">The billing period by the calendar that <paramref name="period"/> lies in.</param>
     /// <param name="usage">At most one on-time quantity per meter, any number of late ones.</param>
-    /// <param name="planEnds">Nothing is billed by these terms after <paramref name="period"/>, so what a period owes at its end is due.</param>
+    /// <param name="planEnds">These terms bill nothing after <paramref name="period"/>, so what is owed at a period's end is due.</param>
     public static IReadOnlyList<RatedLine> Rate(
         PlanTerms terms, BillingPeriod period, BillingPeriod whole, DateTimeZone zone, IReadOnlyCollection<MeteredQuantity> usage,
         bool planEnds = false) =>

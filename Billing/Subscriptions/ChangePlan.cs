@@ -41,7 +41,10 @@ public static class ChangePlan
         if (command.When == ChangeTime.Now)
             return [new PlanChangeScheduled(plan, version, command.Now, command.Now)];
         if (subscription.EndsAt is not null)
-            return Refusal.Because("subscription.cancelled", "The subscription ends with the running period; withdraw its cancellation first.");
+        {
+            return Refusal.Because(
+                "subscription.cancelled", "The subscription ends with the running period; withdraw its cancellation first.");
+        }
 
         return subscription.NextPlan is { } next && (next.PlanId, next.PlanVersion) == (plan, version)
             ? []

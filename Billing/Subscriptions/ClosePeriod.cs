@@ -5,9 +5,9 @@ using Platform.EventStore;
 namespace Platform.Billing.Subscriptions;
 
 /// <summary>
-/// Ends the running billing period: at its end by the calendar once that has passed, or now, on request. The next period
-/// begins where it ended and runs to the next anchor day, on another plan if that was asked for, unless the subscription ends there. An ended subscription's periods
-/// are closed likewise where late usage came in them.
+/// Ends the running billing period: at its end once that has passed, or now, on request. The next period begins where it ended and
+/// runs to the next anchor day, on another plan if that was asked for, unless the subscription ends there. An ended subscription's
+/// periods are closed likewise where late usage came in them.
 /// </summary>
 public static class ClosePeriod
 {

@@ -3,7 +3,9 @@ using Microsoft.Extensions.DependencyInjection;
 using NodaTime;
 using NodaTime.Text;
 using Platform.Billing.Invoices;
+using Platform.Billing.Subscriptions;
 using Platform.Billing.Tests.Http;
+using Platform.Contracts;
 using Platform.EventStore;
 
 namespace Platform.Billing.Tests.Subscriptions;
@@ -94,6 +96,7 @@ public sealed class PlanChangeSpecs(OwnBillingHost billing) : IClassFixture<OwnB
     public async Task Late_usage_of_a_plans_time_is_billed_by_that_plan_where_its_tiers_stood()
     {
         var (tenant, subscription, calls) = await New();
+        await Use(tenant, "on the plan before", "2026-03-05T00:00:00Z", calls: 6);
         var tiers = await Plan("0.00", new { model = "graduated", meter = calls, display_name = "Calls", tiers = Graduated });
         await Change(tenant, subscription, new { plan_id = tiers, when = "now" });
         billing.Clock.Set(Instant.FromUtc(2026, 3, 15, 12, 0));
@@ -119,6 +122,42 @@ public sealed class PlanChangeSpecs(OwnBillingHost billing) : IClassFixture<OwnB
 
         async Task<int> Proof(string id) => (await tenant.Viewer.Get(
             $"/v1/invoices/{last.GetProperty("invoice_id").GetGuid()}/usage-proof?source=test&event_id={id}")).Status;
+    }
+
+    [Fact]
+    public async Task What_is_cancelled_may_still_change_for_the_rest_of_its_last_period()
+    {
+        var (tenant, subscription, calls) = await New();
+        (await tenant.Admin.Post($"/v1/subscriptions/{subscription}/cancel", new { when = "period_end" })).Status.ShouldBe(200);
+
+        await Change(tenant, subscription, new { plan_id = await Plan("62.00", Call(calls, "1")), when = "now" });
+        await RunAt("2026-06-01T00:00:00Z");
+
+        (await Invoices(tenant)).Select(Total).ShouldBe(["9.00", "44.00"]);
+        (await Subscription(tenant, subscription)).GetProperty("ended_at").GetString().ShouldBe("2026-04-01T00:00:00Z");
+    }
+
+    [Theory]
+    [InlineData("change", "9.00 44.00")]
+    [InlineData("cancel", "9.00")]
+    public async Task What_a_crash_left_after_the_request_the_recurring_close_does(string what, string totals)
+    {
+        var (tenant, subscription, calls) = await New();
+        var dear = new PlanId(await Plan("62.00", Call(calls, "1")));
+        var now = billing.Clock.Now;
+        var stream = Billing.Subscriptions.Subscription.Stream(tenant.Id, new(subscription));
+
+        // Only the request is recorded, as when the process ends right after it.
+        await billing.Services.GetRequiredService<EventStore.EventStore>().Transact(
+            tenant.Id.Value,
+            Cause.Unknown,
+            (transaction, cancellation) => transaction.Append(
+                stream, expectedVersion: 1, cancellation,
+                what == "change" ? new PlanChangeScheduled(dear, PlanVersion: 1, now, now) : new CancellationScheduled(now, now)),
+            BillingHost.Cancellation);
+        await RunAt("2026-04-01T00:00:00Z");
+
+        (await Invoices(tenant)).Select(Total).ShouldBe(totals.Split(' '));
     }
 
     [Fact]
