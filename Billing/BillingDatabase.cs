@@ -120,6 +120,9 @@ public static class Sql
     {
         public Instant Instant(int column) => NodaTime.Instant.FromDateTimeUtc(reader.GetDateTime(column));
 
+        public Instant[] Instants(int column) =>
+            [.. reader.GetFieldValue<DateTime[]>(column).Select(NodaTime.Instant.FromDateTimeUtc)];
+
         public string? Text(int column) => reader.IsDBNull(column) ? null : reader.GetString(column);
     }
 
@@ -129,6 +132,8 @@ public static class Sql
     public static NpgsqlParameter P(int value) => new NpgsqlParameter<int> { TypedValue = value };
     public static NpgsqlParameter P(string value) => new NpgsqlParameter<string> { TypedValue = value };
     public static NpgsqlParameter P(string[] value) => new NpgsqlParameter<string[]> { TypedValue = value };
+    public static NpgsqlParameter P(Instant[] value) =>
+        new NpgsqlParameter<DateTime[]> { TypedValue = [.. value.Select(it => it.ToDateTimeUtc())] };
     public static NpgsqlParameter P(Instant value) => new NpgsqlParameter<DateTime> { TypedValue = value.ToDateTimeUtc() };
 
     /// <summary>A value that may be absent.</summary>

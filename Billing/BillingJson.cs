@@ -37,6 +37,8 @@ namespace Platform.Billing;
 [JsonSerializable(typeof(SubscriptionView))]
 [JsonSerializable(typeof(Page<SubscriptionView>))]
 [JsonSerializable(typeof(StartSubscription.NewSubscription))]
+[JsonSerializable(typeof(CancelSubscription.Cancellation))]
+[JsonSerializable(typeof(ChangePlan.PlanChange))]
 [JsonSerializable(typeof(InvoiceEvent))]
 [JsonSerializable(typeof(InvoiceView))]
 [JsonSerializable(typeof(Page<InvoiceView>))]

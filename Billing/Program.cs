@@ -26,6 +26,7 @@ builder.Services
     .AddSingleton<Projection, BillingPeriodRows>()
     .AddSingleton<Projection, InvoiceProjection>()
     .AddSingleton<InvoicePeriod>()
+    .AddSingleton<ChangeSubscription>()
     .AddSingleton<CloseBillingPeriodsRun>()
     .AddSingleton<UsageIntake>()
     .AddSingleton<ReportedMeters>()

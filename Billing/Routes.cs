@@ -38,6 +38,8 @@ public static class Routes
             var subscriptions = app.MapGroup("/v1/subscriptions").WithTags("Subscriptions");
             StartSubscription.Map(subscriptions);
             ClosePeriodNow.Map(subscriptions);
+            ChangePlan.Map(subscriptions);
+            CancelSubscription.Map(subscriptions);
             SubscriptionView.Map(subscriptions);
 
             var usage = app.MapGroup("/v1/usage").WithTags("Usage");

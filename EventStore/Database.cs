@@ -11,14 +11,19 @@ namespace Platform.EventStore;
 internal sealed partial class Database : IAsyncDisposable
 {
     /// <summary>
-    /// Takes lanes (parameters: the tenants that row-level security shall show, lock space, lanes in ascending order, the longest
-    /// wait for a lock: of several lanes, none shall be kept waiting for a long transaction in another). Always a statement of its own
-    /// before any other: what follows must read with a snapshot taken after the locks were granted.
+    /// Takes the lane (parameters: the tenants that row-level security shall show, lock space, lane). Always a statement of
+    /// its own before any other: what follows must read with a snapshot taken after the lock was granted.
+    /// </summary>
+    public const string TakeLane = "select set_config('platform.tenants', $1, true), pg_advisory_xact_lock($2, $3)";
+
+    /// <summary>
+    /// The same for several, in ascending order, with the longest wait for one of them: none shall be kept waiting for a long
+    /// transaction in another.
     /// </summary>
     public const string TakeLanes =
         """
-        select set_config('platform.tenants', $1, true), set_config('lock_timeout', $4, true), pg_current_xact_id()::text,
-               (select stats_reset::text from pg_stat_wal), (select count(pg_advisory_xact_lock($2, lane)) from unnest($3) lane)
+        select set_config('platform.tenants', $1, true), set_config('lock_timeout', $4, true),
+               (select count(pg_advisory_xact_lock($2, lane)) from unnest($3) lane)
         """;
 
     // These reads find rows by their key, whatever the parameters: one plan does for all, and planning costs as much as reading.

@@ -136,13 +136,16 @@ public sealed class EventStore
     public short LaneOf(Guid tenantId) => database.LaneOf(tenantId);
 
     /// <summary>
-    /// The same in one transaction that holds the lanes of several tenants and sees the rows of all of them, for tables of the
-    /// caller's own. The work is run again also after a commit whose answer was lost: it must find what it did. Where a lane is not to be had within 50 ms, it fails with
+    /// Runs commands on tables of the caller's own in one transaction that holds the lanes of several tenants and sees the rows of all
+    /// of them: one round trip, for those who write so often that each counts. Run again also after a commit whose answer was lost, so
+    /// the commands must find what they did. Where a lane is not to be had within 50 ms, it fails with
     /// <see cref="PostgresErrorCodes.LockNotAvailable"/>: the tenants are then better served one by one.
     /// </summary>
-    public Task<T> TransactTogether<T>(
-        IReadOnlyCollection<Guid> tenantIds, Func<NpgsqlConnection, CancellationToken, Task<T>> work, CancellationToken cancellation) =>
-        transactions.Run(tenantIds, work, repeatable: true, cancellation);
+    /// <param name="add">Adds the commands.</param>
+    /// <param name="read">Reads their answers, from the first result on.</param>
+    public Task<T> Together<T>(
+        IReadOnlyCollection<Guid> tenantIds, Action<NpgsqlBatch> add, Func<NpgsqlDataReader, Task<T>> read, CancellationToken cancellation) =>
+        transactions.Together(tenantIds, add, read, cancellation);
 }
 
 /// <summary>What one transaction appends.</summary>

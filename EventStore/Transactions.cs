@@ -8,49 +8,31 @@ internal sealed class Transactions(
     Database database, EventRows rows, Serializer serializer, Appender appender, InlineProjections inline, Bell bell,
     TimeProvider time)
 {
-    public Task<T> Run<T>(
-        Guid tenantId, Cause cause, Func<EventTransaction, CancellationToken, Task<T>> work, CancellationToken cancellation) =>
-        Run(
-            [tenantId],
-            async (connection, token) =>
-            {
-                var open = new EventTransaction(tenantId, cause, connection, database, rows, serializer, inline);
-                var result = await work(open, token);
-                await open.WriteMessages(token);
-                return result;
-            },
-            repeatable: false,
-            cancellation);
-
-    /// <param name="repeatable">The work finds its own work when it is done again after a commit whose answer was lost.</param>
     public async Task<T> Run<T>(
-        IReadOnlyCollection<Guid> tenantIds, Func<NpgsqlConnection, CancellationToken, Task<T>> work, bool repeatable,
-        CancellationToken cancellation)
+        Guid tenantId, Cause cause, Func<EventTransaction, CancellationToken, Task<T>> work, CancellationToken cancellation)
     {
         database.RefuseWithinTransaction();
-        int[] lanes = [.. tenantIds.Select(tenant => (int)database.LaneOf(tenant)).Distinct().Order()];
+        var lane = database.LaneOf(tenantId);
         for (var attempt = 0; ; attempt++)
         {
-            var held = 0;
+            await appender.TakeLane(lane, cancellation);
             var run = new RunOnce<T>();
             try
             {
-                for (; held < lanes.Length; held++)
-                    await appender.TakeLane((short)lanes[held], cancellation);
                 database.WithinTransaction = true;
-                await Run(run, tenantIds, lanes, work, cancellation);
-                Ring(lanes);
+                await Run(run, tenantId, lane, cause, work, cancellation);
+                bell.Ring(lane);
                 return run.Result!;
             }
             catch (Exception error) when (Faults.IsLostConnection(error) || Faults.IsTransient(error))
             {
                 database.DropIdleConnections(error);
-                if (run.Committing && !repeatable && Faults.IsLostConnection(error))
+                if (run.Committing && Faults.IsLostConnection(error))
                 {
                     switch (await Committed(run.TransactionId, run.Epoch, cancellation))
                     {
                         case true:
-                            Ring(lanes);
+                            bell.Ring(lane);
                             return run.Result!;
                         case null:
                             throw;
@@ -62,45 +44,77 @@ internal sealed class Transactions(
             finally
             {
                 database.WithinTransaction = false;
-                foreach (var lane in lanes[..held])
-                    appender.ReleaseLane((short)lane);
+                appender.ReleaseLane(lane);
             }
             await Task.Delay(Faults.Backoff(attempt), time, cancellation);
         }
     }
 
+    /// <inheritdoc cref="EventStore.Together"/>
+    public Task<T> Together<T>(
+        IReadOnlyCollection<Guid> tenantIds, Action<NpgsqlBatch> add, Func<NpgsqlDataReader, Task<T>> read, CancellationToken cancellation)
+    {
+        database.RefuseWithinTransaction();
+        short[] lanes = [.. tenantIds.Select(database.LaneOf).Distinct().Order()];
+        return database.Retry(time, cancellation, async () =>
+        {
+            var held = 0;
+            try
+            {
+                for (; held < lanes.Length; held++)
+                    await appender.TakeLane(lanes[held], cancellation);
+
+                // Commands that are sent at once are one transaction, which ends with the last of them.
+                await using var batch = database.Application.CreateBatch();
+                batch.BatchCommands.Add(new(TakeLanes)
+                {
+                    Parameters =
+                    {
+                        Text($"{{{string.Join(',', tenantIds)}}}"), Value(database.LockSpace),
+                        Value(Array.ConvertAll(lanes, lane => (int)lane)), Text(lanes.Length == 1 ? "0" : "50ms"),
+                    },
+                });
+                add(batch);
+                await using var reader = await batch.ExecuteReaderAsync(CancellationToken.None);
+                await reader.NextResultAsync(CancellationToken.None);
+                var result = await read(reader);
+                // The rest of the answer must be read too: a commit that fails says so only there.
+                while (await reader.NextResultAsync(CancellationToken.None)) { }
+                return result;
+            }
+            finally
+            {
+                foreach (var lane in lanes[..held])
+                    appender.ReleaseLane(lane);
+            }
+        });
+    }
+
     private async Task Run<T>(
-        RunOnce<T> run, IReadOnlyCollection<Guid> tenantIds, int[] lanes, Func<NpgsqlConnection, CancellationToken, Task<T>> work,
+        RunOnce<T> run, Guid tenantId, short lane, Cause cause, Func<EventTransaction, CancellationToken, Task<T>> work,
         CancellationToken cancellation)
     {
         using var activity = Telemetry.Source.StartActivity("eventstore.transact");
-        activity?.SetTag("eventstore.lane", lanes[0]);
+        activity?.SetTag("eventstore.lane", lane);
         await using var connection = await database.Application.OpenConnectionAsync(cancellation);
         await using var transaction = await connection.BeginTransactionAsync(cancellation);
-        await using (var lockLanes = new NpgsqlCommand(TakeLanes, connection)
+        await using (var lockLane = new NpgsqlCommand(
+            $"{TakeLane}, pg_current_xact_id()::text, (select stats_reset::text from pg_stat_wal)", connection)
         {
-            Parameters =
-            {
-                Text($"{{{string.Join(',', tenantIds)}}}"), Value(database.LockSpace), Value(lanes),
-                Text(lanes.Length == 1 ? "0" : "50ms"),
-            },
+            Parameters = { Text($"{{{tenantId}}}"), Value(database.LockSpace), Value((int)lane) },
         })
-        await using (var reader = await lockLanes.ExecuteReaderAsync(cancellation))
+        await using (var reader = await lockLane.ExecuteReaderAsync(cancellation))
         {
             await reader.ReadAsync(cancellation);
             run.TransactionId = reader.GetString(2);
             run.Epoch = reader.GetString(3);
         }
 
-        run.Result = await work(connection, cancellation);
+        var open = new EventTransaction(tenantId, cause, connection, database, rows, serializer, inline);
+        run.Result = await work(open, cancellation);
+        await open.WriteMessages(cancellation);
         run.Committing = true;
         await transaction.CommitAsync(CancellationToken.None);
-    }
-
-    private void Ring(int[] lanes)
-    {
-        foreach (var lane in lanes)
-            bell.Ring((short)lane);
     }
 
     /// <summary>

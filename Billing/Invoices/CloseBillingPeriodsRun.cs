@@ -32,7 +32,7 @@ public sealed partial class CloseBillingPeriodsRun(
             {
                 try
                 {
-                    made += await CloseAll(due);
+                    made += await invoices.CloseEnded(due.TenantId, due.SubscriptionId, asOf, cause, cancellation);
                 }
                 catch (Exception error) when (error is not OperationCanceledException)
                 {
@@ -47,19 +47,6 @@ public sealed partial class CloseBillingPeriodsRun(
         }
 
         return failures.Count == 0 ? made : throw new AggregateException("Some billing periods were not closed.", failures);
-
-        // After an outage several periods of a subscription may have ended: each gets an invoice of its own, in order.
-        async Task<int> CloseAll(DuePeriod due)
-        {
-            var count = 0;
-            while (await invoices.Close(due.TenantId, due.SubscriptionId, asOf, requestId: null, cause, cancellation)
-                is { InvoiceId: not null })
-            {
-                count++;
-            }
-
-            return count;
-        }
     }
 
     [LoggerMessage(EventId = 10, Level = LogLevel.Error, Message = "A billing period of {TenantId} {SubscriptionId} was not closed")]

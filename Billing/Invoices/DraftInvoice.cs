@@ -25,7 +25,8 @@ public static class DraftInvoice
                 command.At),
             .. command.Lines.Select((line, index) => new InvoiceLineAdded(
                 index + 1, line.Kind, line.Description, line.Meter, line.Quantity, line.Unit, line.UnitAmount, line.Amount,
-                line.Window.Start, line.Window.End, command.Subscription.PlanVersion, command.At, line.Breakdown)),
+                line.Window.Start, line.Window.End, line.Plan?.PlanVersion ?? command.Subscription.PlanVersion, command.At, line.Breakdown,
+                line.Plan?.PlanId is { } other && other != command.Subscription.PlanId ? other : null)),
         ],
         _ => [],
     };

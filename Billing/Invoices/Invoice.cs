@@ -27,10 +27,12 @@ public sealed record InvoiceDrafted(
 /// <param name="UnitAmount">Exact price of one unit in the invoice's currency; null where the charge has no single one.</param>
 /// <param name="WindowStart">Start of the usage or fee that the line is for; of an earlier period where it was reported late.</param>
 /// <param name="Breakdown">How the amount came about; absent where it is just quantity times unit amount.</param>
+/// <param name="PlanId">The plan that the window ran on; absent where it is the invoice's.</param>
 public sealed record InvoiceLineAdded(
     int Line, LineKind Kind, string Description, string? Meter, decimal Quantity, string Unit, decimal? UnitAmount, Money Amount,
     Instant WindowStart, Instant WindowEnd, int PlanVersion, Instant At,
-    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyList<RatingStep>? Breakdown = null)
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyList<RatingStep>? Breakdown = null,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] PlanId? PlanId = null)
     : InvoiceEvent;
 
 /// <param name="Number">Gapless per issuer and year, for example <c>2026-000042</c>.</param>

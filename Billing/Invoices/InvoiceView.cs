@@ -34,10 +34,12 @@ public sealed record InvoiceView(
     /// <param name="WindowStart">Start of the use that the line is for, included.</param>
     /// <param name="WindowEnd">Its end, excluded.</param>
     /// <param name="Breakdown">How the amount came about, summing to it before rounding; absent where it is quantity times unit amount.</param>
+    /// <param name="PlanId">The plan that the window ran on, with its version before; absent where it is the invoice's.</param>
     public sealed record InvoiceLine(
         int Number, LineKind Kind, string Description, string? Meter, decimal Quantity, string Unit, decimal? UnitAmount,
         Money Amount, Instant WindowStart, Instant WindowEnd, int PlanVersion,
-        [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyList<RatingStep>? Breakdown = null);
+        [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyList<RatingStep>? Breakdown = null,
+        [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] PlanId? PlanId = null);
 
     public static InvoiceView? Fold(InvoiceView? view, InvoiceEvent @event) => (view, @event) switch
     {
@@ -52,7 +54,7 @@ public sealed record InvoiceView(
                 .. draft.Lines,
                 new(
                     it.Line, it.Kind, it.Description, it.Meter, it.Quantity, it.Unit, it.UnitAmount, it.Amount, it.WindowStart,
-                    it.WindowEnd, it.PlanVersion, it.Breakdown),
+                    it.WindowEnd, it.PlanVersion, it.Breakdown, it.PlanId),
             ],
             Subtotal = draft.Subtotal + it.Amount,
             Total = draft.Total + it.Amount,

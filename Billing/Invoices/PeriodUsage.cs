@@ -37,11 +37,12 @@ public static class PeriodUsage
         return (long)(await command.ExecuteScalarAsync(cancellation))!;
     }
 
+    /// <param name="plan">When the plan ran whose meters these are: it bills that time alone, and its tiers begin with it.</param>
     /// <param name="period">The period to close.</param>
     /// <param name="through">The newest position to consider.</param>
     public static async Task<IReadOnlyList<MeteredQuantity>> Read(
-        NpgsqlConnection connection, TenantId tenant, SubscriptionId id, Subscription subscription, BillingPeriod period,
-        long through, IReadOnlyList<BilledMeter> meters, CancellationToken cancellation)
+        NpgsqlConnection connection, TenantId tenant, SubscriptionId id, Subscription subscription, BillingPeriod plan,
+        BillingPeriod period, long through, IReadOnlyList<BilledMeter> meters, CancellationToken cancellation)
     {
         var zone = DateTimeZoneProviders.Tzdb[subscription.TimeZone];
         var running = Whole(period.Start);
@@ -59,8 +60,11 @@ public static class PeriodUsage
                 billed[Whole(window.Start)] = (already ?? 0) + late;
             }
 
-            quantities.Add(new(
-                meter.Key, meter.Definition.Unit, await Running(meter), period, Late: false, await AlreadyBilled(meter, running)));
+            if (plan.Contains(period.Start))
+            {
+                quantities.Add(new(
+                    meter.Key, meter.Definition.Unit, await Running(meter), period, Late: false, await AlreadyBilled(meter, running)));
+            }
 
             async Task<decimal?> AlreadyBilled(BilledMeter of, BillingPeriod whole)
             {
@@ -75,7 +79,12 @@ public static class PeriodUsage
 
         return quantities;
 
-        BillingPeriod Whole(Instant at) => BillingPeriods.Containing(at, subscription.BillingAnchorDay, zone);
+        // The part of the period by the calendar in which the plan ran.
+        BillingPeriod Whole(Instant at)
+        {
+            var calendar = BillingPeriods.Containing(at, subscription.BillingAnchorDay, zone);
+            return new(Instant.Max(calendar.Start, plan.Start), Instant.Min(calendar.End, plan.End));
+        }
 
         // Closed periods follow each other without a gap: those of one period by the calendar begin here.
         async Task<Instant?> BilledFrom(BillingPeriod whole)
@@ -100,7 +109,7 @@ public static class PeriodUsage
             ? await Quantity(meter, period, through)
             : await Quantity(meter, new(start, period.End), through) - await Quantity(meter, BilledPart(start, running), through);
 
-        // Closed windows that the ledger learned something about. A gauge's level holds on into all windows after it.
+        // Closed windows of the plan that the ledger learned something about. A gauge's level holds on into all windows after it.
         async Task<IReadOnlyList<BillingPeriod>> Reopened(MeterDefinition meter)
         {
             await using var command = connection.Command(
@@ -109,13 +118,14 @@ public static class PeriodUsage
                     select distinct time from billing.usage_entries
                     where tenant_id = $1 and type = $2 and position > $3 and position <= $4 and time < $5)
                 select starts_at, ends_at from billing.billing_periods earlier
-                where tenant_id = $1 and subscription_id = $6 and number < $7
+                where tenant_id = $1 and subscription_id = $6 and number < $7 and starts_at >= $9 and starts_at < $10
                   and exists (select from late where time < earlier.ends_at and ($8 or time >= earlier.starts_at))
                 order by starts_at
                 """,
                 Sql.P(tenant.Value), Sql.P(meter.EventType), Sql.P(subscription.UsageThrough), Sql.P(through), Sql.P(period.Start),
                 Sql.P(id.Value), Sql.P(subscription.PeriodNumber),
-                new NpgsqlParameter<bool> { TypedValue = meter.Aggregation is Aggregation.WeightedSum });
+                new NpgsqlParameter<bool> { TypedValue = meter.Aggregation is Aggregation.WeightedSum },
+                Sql.P(plan.Start), Sql.P(plan.End));
             var slices = new List<BillingPeriod>();
             await using (var reader = await command.ExecuteReaderAsync(cancellation))
             {

@@ -47,7 +47,7 @@ public sealed record UsageTree(InvoicedUsage Usage, long[] Positions, byte[][] R
     {
         await using var command = connection.Command(
             """
-            select types, since, period_start, period_end, usage_after, usage_through, chunk_positions, chunk_roots
+            select types, since, until, period_start, period_end, usage_after, usage_through, chunk_positions, chunk_roots
             from billing.usage_trees where tenant_id = $1 and invoice_id = $2
             """,
             Sql.P(tenant.Value), Sql.P(invoice.Value));
@@ -55,9 +55,12 @@ public sealed record UsageTree(InvoicedUsage Usage, long[] Positions, byte[][] R
         return await row.ReadAsync(cancellation)
             ? new(
                 new(
-                    row.GetFieldValue<string[]>(0), row.Instant(1), new BillingPeriod(row.Instant(2), row.Instant(3)), row.GetInt64(4),
-                    row.GetInt64(5)),
-                row.GetFieldValue<long[]>(6), row.GetFieldValue<byte[][]>(7))
+                    [
+                        .. row.GetFieldValue<string[]>(0).Zip(row.Instants(1), row.Instants(2))
+                            .Select(it => new BilledType(it.First, it.Second, it.Third)),
+                    ],
+                    new BillingPeriod(row.Instant(3), row.Instant(4)), row.GetInt64(5), row.GetInt64(6)),
+                row.GetFieldValue<long[]>(7), row.GetFieldValue<byte[][]>(8))
             : null;
     }
 
@@ -86,10 +89,12 @@ public sealed record UsageTree(InvoicedUsage Usage, long[] Positions, byte[][] R
         await using var command = transaction.Connection.Command(
             """
             insert into billing.usage_trees
-                (tenant_id, invoice_id, types, since, period_start, period_end, usage_after, usage_through, chunk_positions, chunk_roots)
-            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+                (tenant_id, invoice_id, types, since, until, period_start, period_end, usage_after, usage_through, chunk_positions,
+                 chunk_roots)
+            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
             """,
-            Sql.P(transaction.TenantId), Sql.P(invoice.Value), Sql.P([.. Usage.Types]), Sql.P(Usage.Since), Sql.P(Usage.Period.Start),
+            Sql.P(transaction.TenantId), Sql.P(invoice.Value), Sql.P([.. Usage.Types.Select(it => it.Type)]),
+            Sql.P([.. Usage.Types.Select(it => it.Since)]), Sql.P([.. Usage.Types.Select(it => it.Until)]), Sql.P(Usage.Period.Start),
             Sql.P(Usage.Period.End), Sql.P(Usage.After), Sql.P(Usage.Through),
             new NpgsqlParameter<long[]> { TypedValue = Positions }, new NpgsqlParameter<byte[][]> { TypedValue = Roots });
         await command.ExecuteNonQueryAsync(cancellation);

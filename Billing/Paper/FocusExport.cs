@@ -65,9 +65,9 @@ public static class FocusExport
         ("PublisherName", row => row.Issuer),
         ("ServiceCategory", _ => "AI and Machine Learning"),
         ("ServiceName", _ => "Model services"),
-        ("SkuId", row => row.Line.Meter ?? row.Invoice.PlanId.ToString()),
+        ("SkuId", row => row.Line.Meter ?? row.Plan.ToString()),
         ("SkuMeter", row => row.Line.Meter),
-        ("SkuPriceId", row => $"{row.Invoice.PlanId}/{row.Line.PlanVersion}{(row.Line.Meter is { } meter ? $"/{meter}" : "")}"),
+        ("SkuPriceId", row => $"{row.Plan}/{row.Line.PlanVersion}{(row.Line.Meter is { } meter ? $"/{meter}" : "")}"),
         ("SubAccountId", row => row.Invoice.SubscriptionId.ToString()),
     ];
 
@@ -138,6 +138,7 @@ public static class FocusExport
 
     private sealed record Row(InvoiceView Invoice, InvoiceView.InvoiceLine Line, TenantView Tenant, string Issuer)
     {
+        public PlanId Plan => Line.PlanId ?? Invoice.PlanId;
         public bool IsUsage => Line.Kind is LineKind.Usage or LineKind.LateUsage;
         public bool IsAdjustment => Line.Kind is LineKind.CreditBroughtForward or LineKind.CreditCarriedForward;
         public string? UnitPrice => !IsAdjustment && Line.UnitAmount is { } each ? Decimals.Format(each) : null;

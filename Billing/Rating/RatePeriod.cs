@@ -35,9 +35,10 @@ public enum LineKind
 /// <param name="UnitAmount">Exact price of one unit, before rounding; null where the charge has no single one.</param>
 /// <param name="Amount">Rounded once.</param>
 /// <param name="Breakdown">How the amount came about; null where it is just quantity times unit amount.</param>
+/// <param name="Plan">What ran in the window; null for the plan that the invoice is of.</param>
 public sealed record RatedLine(
     LineKind Kind, string Description, string? Meter, decimal Quantity, string Unit, decimal? UnitAmount, Money Amount,
-    BillingPeriod Window, IReadOnlyList<RatingStep>? Breakdown = null);
+    BillingPeriod Window, IReadOnlyList<RatingStep>? Breakdown = null, PlanSpan? Plan = null);
 
 /// <summary>
 /// Turns a period's usage and a plan's terms into lines. Pure: the same input gives the same lines for ever. Amounts are exact
@@ -52,15 +53,25 @@ public static class RatePeriod
     /// <param name="zone">The tenant's, for proration by days.</param>
     /// <param name="whole">The billing period by the calendar that <paramref name="period"/> lies in.</param>
     /// <param name="usage">At most one on-time quantity per meter, any number of late ones.</param>
+    /// <param name="planEnds">These terms bill nothing after <paramref name="period"/>, so what is owed at a period's end is due.</param>
     public static IReadOnlyList<RatedLine> Rate(
-        PlanTerms terms, BillingPeriod period, BillingPeriod whole, DateTimeZone zone, IReadOnlyCollection<MeteredQuantity> usage) =>
+        PlanTerms terms, BillingPeriod period, BillingPeriod whole, DateTimeZone zone, IReadOnlyCollection<MeteredQuantity> usage,
+        bool planEnds = false) =>
     [
         .. terms.RecurringFee.MinorUnits == 0 ? [] : new[] { Fee(terms, period, whole, zone) },
-        .. terms.Charges.SelectMany(charge => usage
+        .. Lines(terms, usage, quantity => quantity.Late ? quantity.Window.Start < whole.Start : planEnds || period.End == whole.End),
+    ];
+
+    /// <summary>Late usage of a time that nothing else is owed for any more.</summary>
+    public static IReadOnlyList<RatedLine> RateLate(PlanTerms terms, IReadOnlyCollection<MeteredQuantity> usage) =>
+        [.. Lines(terms, [.. usage.Where(quantity => quantity.Late)], _ => true)];
+
+    private static IEnumerable<RatedLine> Lines(
+        PlanTerms terms, IReadOnlyCollection<MeteredQuantity> usage, Func<MeteredQuantity, bool> periodEnded) =>
+        terms.Charges.SelectMany(charge => usage
             .Where(quantity => quantity.Meter == charge.Meter && (!quantity.Late || quantity.Quantity != 0))
             .OrderBy(quantity => quantity.Late).ThenBy(quantity => quantity.Window.Start)
-            .Select(quantity => Line(charge, quantity, period, whole, terms.Currency))),
-    ];
+            .Select(quantity => Line(charge, quantity, periodEnded(quantity), terms.Currency)));
 
     // The fee of a slice is what the period owes at the slice's end minus what it owed at its start. Summed over all slices of
     // a period that is the whole fee, to the minor unit, wherever the period was cut.
@@ -95,17 +106,14 @@ public static class RatePeriod
 
     // Usage is what the calendar's period owes after it minus what it owed before, so that tiers, free units and limits go on over
     // slices and late reports, and all lines of a period sum to what one run over it would owe.
-    private static RatedLine Line(
-        Charge charge, MeteredQuantity usage, BillingPeriod period, BillingPeriod whole, Currency currency)
+    private static RatedLine Line(Charge charge, MeteredQuantity usage, bool periodEnded, Currency currency)
     {
         var price = charge.ToPrice();
-        var ofEndedPeriod = usage.Late && usage.Window.Start < whole.Start;
-        var endsPeriod = !usage.Late && period.End == whole.End;
         var before = usage.AlreadyBilled is { } billed
-            ? Rating.Rate.Of(price, Measured.Units(billed), periodEnd: ofEndedPeriod).Amount
+            ? Rating.Rate.Of(price, Measured.Units(billed), periodEnd: usage.Late && periodEnded).Amount
             : 0;
         var slice = Rating.Rate.Slice(
-            price, Measured.Units((usage.AlreadyBilled ?? 0) + usage.Quantity), periodEnd: ofEndedPeriod || endsPeriod, before,
+            price, Measured.Units((usage.AlreadyBilled ?? 0) + usage.Quantity), periodEnded, before,
             usage.AlreadyBilled, currency);
 
         var unitAmount = (price as PerUnitPrice)?.UnitAmount;

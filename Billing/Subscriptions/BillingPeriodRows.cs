@@ -32,9 +32,15 @@ public sealed class BillingPeriodRows : Projection
             {
                 SubscriptionStarted it => Opened(1, it.StartedAt, it.PeriodEnd),
                 PeriodClosed it => Closed(it),
+                CancellationScheduled it => EndsAt(it.EndsAt),
+                PlanChangeScheduled it => EndsAt(it.EffectiveAt),
+                NothingLate { NextEnd: { } next } => EndsAt(next),
+                NothingLate => NeverEnds(),
+                CancellationWithdrawn or PlanChangeWithdrawn or PlanChanged or SubscriptionEnded => null,
                 var other => throw new UnreachableException($"Billing periods do not know {other.GetType().Name}."),
             };
-            await command.ExecuteNonQueryAsync(cancellation);
+            if (command is not null)
+                await command.ExecuteNonQueryAsync(cancellation);
 
             NpgsqlCommand Opened(int number, Instant start, Instant end) => tables.Connection.Command(
                 $"""
@@ -54,6 +60,17 @@ public sealed class BillingPeriodRows : Projection
                 """,
                 Sql.P(recorded.Stream.TenantId), Sql.P(recorded.Stream.Id), Sql.P(it.Number), Sql.P(it.End),
                 Sql.P(it.InvoiceId.Value), Sql.P(it.NextEnd));
+
+            NpgsqlCommand EndsAt(Instant end) => tables.Connection.Command(
+                $"""
+                update {tables.Qualify(Table)} set ends_at = $3
+                where tenant_id = $1 and subscription_id = $2 and invoice_id is null
+                """,
+                Sql.P(recorded.Stream.TenantId), Sql.P(recorded.Stream.Id), Sql.P(end));
+
+            NpgsqlCommand NeverEnds() => tables.Connection.Command(
+                $"delete from {tables.Qualify(Table)} where tenant_id = $1 and subscription_id = $2 and invoice_id is null",
+                Sql.P(recorded.Stream.TenantId), Sql.P(recorded.Stream.Id));
         }
     }
 

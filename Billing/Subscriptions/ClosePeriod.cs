@@ -5,15 +5,18 @@ using Platform.EventStore;
 namespace Platform.Billing.Subscriptions;
 
 /// <summary>
-/// Ends the running billing period: at its end by the calendar once that has passed, or now, on request. The next period
-/// begins where it ended and runs to the next anchor day.
+/// Ends the running billing period: at its end once that has passed, or now, on request. The next period begins where it ended and
+/// runs to the next anchor day, on another plan if that was asked for, unless the subscription ends there. An ended subscription's
+/// periods are closed likewise where late usage came in them.
 /// </summary>
 public static class ClosePeriod
 {
     /// <param name="AsOf">Calendar ends up to here have passed.</param>
     /// <param name="RequestId">Set where somebody asks for the end now; the same request ends one period only.</param>
     /// <param name="UsageThrough">The newest position of the tenant's usage ledger.</param>
-    public sealed record Command(Instant AsOf, Guid? RequestId, InvoiceId InvoiceId, long UsageThrough, Instant At);
+    /// <param name="UsageAgeMax">How old usage may be when it is reported.</param>
+    public sealed record Command(
+        Instant AsOf, Guid? RequestId, InvoiceId InvoiceId, long UsageThrough, Duration UsageAgeMax, Instant At);
 
     public static Decision<SubscriptionEvent> Decide(Command command, Subscription subscription)
     {
@@ -22,21 +25,40 @@ public static class ClosePeriod
         if (command.RequestId is { } request && subscription.LastClosed?.RequestId == request)
             return [];
         if (subscription.PeriodEnd <= command.AsOf)
-            return [Closed(subscription.PeriodEnd, requestId: null)];
+            return Close(command, subscription, subscription.PeriodEnd, requestId: null);
         if (command.RequestId is null)
             return [];
         if (command.AsOf <= subscription.PeriodStart)
             return Refusal.Because("subscription.period_empty", "The running period has not begun, so it cannot end.");
 
-        return [Closed(command.AsOf, command.RequestId)];
-
-        PeriodClosed Closed(Instant end, Guid? requestId)
-        {
-            var zone = DateTimeZoneProviders.Tzdb[subscription.TimeZone];
-            return new(
-                subscription.PeriodNumber, subscription.PeriodStart, end,
-                BillingPeriods.Containing(end, subscription.BillingAnchorDay, zone).End,
-                command.InvoiceId, command.UsageThrough, requestId, command.At);
-        }
+        return Close(command, subscription, command.AsOf, command.RequestId);
     }
+
+    /// <summary>Instead of the close of an ended subscription's period, where nothing came late in it.</summary>
+    public static Decision<SubscriptionEvent> NothingLate(Command command, Subscription subscription)
+    {
+        if (command.RequestId is not null)
+            return Refusal.Because("subscription.ended", "The subscription has ended, and no late usage of it is uninvoiced.");
+
+        var next = command.AsOf < subscription.EndedAt + command.UsageAgeMax ? NextEnd(subscription, command.AsOf) : (Instant?)null;
+        return [new NothingLate(next, command.UsageThrough, command.At)];
+    }
+
+    private static Decision<SubscriptionEvent> Close(Command command, Subscription subscription, Instant end, Guid? requestId) =>
+    [
+        new PeriodClosed(
+            subscription.PeriodNumber, subscription.PeriodStart, end, NextEnd(subscription, end), command.InvoiceId,
+            command.UsageThrough, requestId, command.At),
+        .. subscription switch
+        {
+            { EndedAt: not null } => Array.Empty<SubscriptionEvent>(),
+            { EndsAt: { } last } when last == end => [new SubscriptionEnded(end, command.At)],
+            { NextPlan: { } next } when next.EffectiveAt == end =>
+                [new PlanChanged(next.PlanId, next.PlanVersion, end, command.At)],
+            _ => [],
+        },
+    ];
+
+    private static Instant NextEnd(Subscription subscription, Instant start) => BillingPeriods.Containing(
+        start, subscription.BillingAnchorDay, DateTimeZoneProviders.Tzdb[subscription.TimeZone]).End;
 }

@@ -18,7 +18,7 @@ public static class StartSubscription
     public sealed record NewSubscription(PlanId PlanId, int? PlanVersion = null, Instant? StartedAt = null);
 
     /// <param name="Plan">Null where there is no such plan.</param>
-    /// <param name="MetersBilled">Meters that a running subscription of the tenant charges already.</param>
+    /// <param name="MetersBilled">Meters that a subscription of the tenant bills at that time or later.</param>
     public sealed record Command(
         SubscriptionId SubscriptionId, TenantView Tenant, PlanView? Plan, int? PlanVersion,
         IReadOnlyCollection<string> MetersBilled, Instant StartedAt, Instant At);
@@ -27,32 +27,40 @@ public static class StartSubscription
     {
         if (subscription.Exists)
             return [];
-        if (command.Plan is not { } plan)
-            return Refusal.Because("subscription.plan_unknown", "There is no such plan.", "plan_id");
-
-        var version = command.PlanVersion ?? plan.LatestVersion;
-        if (plan.TermsOf(version) is not { } terms)
-            return Refusal.Because("subscription.plan_version_unknown", "The plan has no such version.", "plan_version");
-        if (plan.Currency != command.Tenant.Currency)
-            return Refusal.Because("subscription.currency_differs", $"The tenant is billed in {command.Tenant.Currency}.", "plan_id");
+        if (RefusePlan(command.Plan, command.PlanVersion, "plan_version", command.Tenant.Currency, command.MetersBilled) is { } unfit)
+            return unfit;
         if (command.StartedAt > command.At)
             return Refusal.Because("subscription.starts_in_future", "A subscription cannot start in the future.", "started_at");
         if (command.StartedAt < command.At - Duration.FromDays(366 * BackdateYearsMax))
             return Refusal.Because("subscription.starts_too_early", "A subscription can start at most a year ago.", "started_at");
-        if (terms.Charges.Select(charge => charge.Meter).FirstOrDefault(command.MetersBilled.Contains) is { } twice)
-        {
-            // Otherwise the same usage would be on two invoices.
-            return Refusal.Because("subscription.meter_already_billed", $"Another subscription already bills {twice}.");
-        }
 
+        var plan = command.Plan!;
         var zone = DateTimeZoneProviders.Tzdb[command.Tenant.TimeZone];
         var period = BillingPeriods.Containing(command.StartedAt, command.Tenant.BillingAnchorDay, zone);
         return
         [
             new SubscriptionStarted(
-                command.SubscriptionId, command.Tenant.TenantId, plan.PlanId, version, command.Tenant.TimeZone,
+                command.SubscriptionId, command.Tenant.TenantId, plan.PlanId, command.PlanVersion ?? plan.LatestVersion, command.Tenant.TimeZone,
                 command.Tenant.BillingAnchorDay, command.StartedAt, period.End, command.At),
         ];
+    }
+
+    /// <summary>Whether a tenant may be on a plan at all.</summary>
+    /// <param name="version">The newest one if null; named <paramref name="versionField"/> in the request.</param>
+    public static Refusal? RefusePlan(
+        PlanView? plan, int? version, string versionField, Currency currency, IReadOnlyCollection<string> metersBilled)
+    {
+        if (plan is null)
+            return Refusal.Because("subscription.plan_unknown", "There is no such plan.", "plan_id");
+        if (plan.TermsOf(version ?? plan.LatestVersion) is not { } terms)
+            return Refusal.Because("subscription.plan_version_unknown", "The plan has no such version.", versionField);
+        if (plan.Currency != currency)
+            return Refusal.Because("subscription.currency_differs", $"The tenant is billed in {currency}.", "plan_id");
+
+        // Otherwise the same usage would be on two invoices.
+        return terms.Charges.Select(charge => charge.Meter).FirstOrDefault(metersBilled.Contains) is { } twice
+            ? Refusal.Because("subscription.meter_already_billed", $"Another subscription already bills {twice}.")
+            : null;
     }
 
     public static void Map(RouteGroupBuilder subscriptions) =>
@@ -74,9 +82,9 @@ public static class StartSubscription
             caller.Cause,
             async (transaction, token) =>
             {
-                var command = new Command(
-                    id, tenant, plan, request.PlanVersion, await MetersBilled(transaction, documents, token),
-                    request.StartedAt?.ToMicroseconds() ?? at, at);
+                var startedAt = request.StartedAt?.ToMicroseconds() ?? at;
+                var billed = await BilledMeters.Read(transaction, documents, startedAt, except: id, token);
+                var command = new Command(id, tenant, plan, request.PlanVersion, billed, startedAt, at);
                 return await transaction.Decide<Subscription, SubscriptionEvent>(
                     Subscription.Stream(tenant.TenantId, id), subscription => Decide(command, subscription), token);
             },
@@ -85,28 +93,5 @@ public static class StartSubscription
             ? refusal.ToProblem()
             : TypedResults.Created(
                 $"/v1/subscriptions/{id}", (await SubscriptionView.Find(documents, tenant.TenantId, id, cancellation))!);
-    }
-
-    // In the tenant's lane nobody starts another subscription meanwhile; versions of plans never change.
-    private static async Task<HashSet<string>> MetersBilled(
-        EventTransaction transaction, Documents documents, CancellationToken cancellation)
-    {
-        var running = new List<(PlanId Plan, int Version)>();
-        await using (var command = transaction.Connection.Command(
-            "select distinct (data ->> 'plan_id')::uuid, (data ->> 'plan_version')::int from billing.subscriptions"))
-        await using (var reader = await command.ExecuteReaderAsync(cancellation))
-        {
-            while (await reader.ReadAsync(cancellation))
-                running.Add((new(reader.GetGuid(0)), reader.GetInt32(1)));
-        }
-
-        var meters = new HashSet<string>();
-        foreach (var (id, version) in running)
-        {
-            if ((await PlanView.Find(documents, id, cancellation))?.TermsOf(version) is { } terms)
-                meters.UnionWith(terms.Charges.Select(charge => charge.Meter));
-        }
-
-        return meters;
     }
 }

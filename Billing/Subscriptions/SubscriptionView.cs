@@ -9,16 +9,25 @@ using Platform.ServiceDefaults;
 namespace Platform.Billing.Subscriptions;
 
 /// <summary>The subscription as people read it.</summary>
-/// <param name="LastInvoiceId">The invoice of the period before the running one.</param>
+/// <param name="Plans">Every plan that it was on, oldest first; the last is named above.</param>
+/// <param name="NextPlan">The plan of the next period, where it is another one.</param>
+/// <param name="CurrentPeriod">Null once the subscription has ended.</param>
+/// <param name="LastInvoiceId">The newest invoice.</param>
+/// <param name="Credit">What that invoice carried forward, to be used by the next one; null where it carried nothing.</param>
+/// <param name="EndsAt">Where the subscription is cancelled: the end of its last period.</param>
+/// <param name="EndedAt">Set once its last period is invoiced. Usage that is reported late makes further invoices.</param>
 public sealed record SubscriptionView(
-    SubscriptionId SubscriptionId, PlanId PlanId, int PlanVersion, string TimeZone, int BillingAnchorDay, Instant StartedAt,
-    SubscriptionView.RunningPeriod CurrentPeriod, InvoiceId? LastInvoiceId)
+    SubscriptionId SubscriptionId, PlanId PlanId, int PlanVersion, IReadOnlyList<PlanSpan> Plans,
+    SubscriptionView.ScheduledPlan? NextPlan, string TimeZone, int BillingAnchorDay, Instant StartedAt,
+    SubscriptionView.RunningPeriod? CurrentPeriod, InvoiceId? LastInvoiceId, Money? Credit, Instant? EndsAt, Instant? EndedAt)
 {
     public const string Table = "subscriptions";
 
     /// <param name="Start">Included.</param>
     /// <param name="End">Excluded.</param>
     public sealed record RunningPeriod(int Number, Instant Start, Instant End);
+
+    public sealed record ScheduledPlan(PlanId PlanId, int PlanVersion, Instant EffectiveAt);
 
     public static void Map(RouteGroupBuilder subscriptions)
     {
@@ -58,13 +67,42 @@ public sealed class SubscriptionProjection : DocumentProjection<SubscriptionView
         (view, @event) switch
         {
             (_, SubscriptionStarted it) => new(
-                it.SubscriptionId, it.PlanId, it.PlanVersion, it.TimeZone, it.BillingAnchorDay, it.StartedAt,
-                new(1, it.StartedAt, it.PeriodEnd), LastInvoiceId: null),
+                it.SubscriptionId, it.PlanId, it.PlanVersion, [new(it.PlanId, it.PlanVersion, it.StartedAt, End: null)], NextPlan: null,
+                it.TimeZone, it.BillingAnchorDay, it.StartedAt,
+                new(1, it.StartedAt, it.PeriodEnd), LastInvoiceId: null, Credit: null, EndsAt: null, EndedAt: null),
             ({ } open, PeriodClosed it) => open with
             {
-                CurrentPeriod = new(it.Number + 1, it.End, it.NextEnd),
+                CurrentPeriod = open.EndedAt is null ? new(it.Number + 1, it.End, it.NextEnd) : null,
                 LastInvoiceId = it.InvoiceId,
+                Credit = it.Credit,
             },
+            ({ } open, CancellationScheduled it) => open with
+            {
+                CurrentPeriod = open.CurrentPeriod! with { End = it.EndsAt },
+                EndsAt = it.EndsAt,
+            },
+            ({ } open, CancellationWithdrawn) => open with { EndsAt = null },
+            ({ } open, PlanChangeScheduled it) => open with
+            {
+                CurrentPeriod = open.CurrentPeriod! with { End = it.EffectiveAt },
+                NextPlan = new(it.PlanId, it.PlanVersion, it.EffectiveAt),
+            },
+            ({ } open, PlanChangeWithdrawn) => open with { NextPlan = null },
+            ({ } open, PlanChanged it) => open with
+            {
+                PlanId = it.PlanId,
+                PlanVersion = it.PlanVersion,
+                Plans = PlanSpan.Changed(open.Plans, it),
+                NextPlan = null,
+            },
+            ({ } open, SubscriptionEnded it) => open with
+            {
+                Plans = PlanSpan.Ended(open.Plans, it.EndedAt),
+                NextPlan = null,
+                CurrentPeriod = null,
+                EndedAt = it.EndedAt,
+            },
+            ({ } ended, NothingLate) => ended,
             _ => throw new UnreachableException($"{@event.GetType().Name} cannot follow {view}."),
         };
 }

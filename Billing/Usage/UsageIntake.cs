@@ -10,8 +10,8 @@ namespace Platform.Billing.Usage;
 /// </summary>
 public sealed class UsageIntake(EventStore.EventStore store, TimeProvider clock)
 {
-    // While so many commits are under way, new deliveries gather.
-    private const int CommitsAtOnce = 4;
+    // While so many commits are under way, new deliveries gather: one that works, one that is made ready.
+    private const int CommitsAtOnce = 2;
 
     // Enough to amortise the commit, few enough to keep the lanes' locks short; row-level security compares with each tenant.
     private const int EventsMax = 5_000;
@@ -107,10 +107,7 @@ public sealed class UsageIntake(EventStore.EventStore store, TimeProvider clock)
     {
         try
         {
-            var outcomes = await store.TransactTogether(
-                [.. batch.Select(it => it.Delivery.TenantId).Distinct()],
-                (connection, token) => UsageLedger.Append(connection, [.. batch.Select(it => it.Delivery)], clock.Now(), token),
-                CancellationToken.None);
+            var outcomes = await UsageLedger.Append(store, [.. batch.Select(it => it.Delivery)], clock.Now(), CancellationToken.None);
             for (var i = 0; i < batch.Count; i++)
                 batch[i].Taken = outcomes[i];
         }

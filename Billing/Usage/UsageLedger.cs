@@ -10,29 +10,57 @@ namespace Platform.Billing.Usage;
 /// </summary>
 public static class UsageLedger
 {
-    /// <inheritdoc cref="Append(NpgsqlConnection, IReadOnlyList{UsageDelivery}, Instant, CancellationToken)"/>
+    /// <summary>Takes what is new and says of each event what became of it, in order. Conflicts are listed.</summary>
     /// <param name="reportedBy">Who sent the events: an API key or a worker.</param>
     /// <param name="attemptId">The attempt whose signed batch the events come from; null for reported usage.</param>
     public static async Task<IReadOnlyList<UsageOutcome>> Append(
         EventTransaction transaction, IReadOnlyList<UsageEvent> events, Guid? attemptId, string reportedBy, Instant receivedAt,
-        CancellationToken cancellation) =>
-        (await Append(
-            transaction.Connection, [new(transaction.TenantId, events, attemptId, reportedBy)], receivedAt, cancellation))[0];
+        CancellationToken cancellation)
+    {
+        if (events.Count == 0)
+            return [];
+
+        var delivery = new UsageDelivery(transaction.TenantId, events, attemptId, reportedBy);
+        var rows = new UsageBatchRows([delivery]);
+        await using var batch = new NpgsqlBatch(transaction.Connection);
+        AddTo(batch, rows, receivedAt);
+        IReadOnlyList<UsageOutcome> outcomes;
+        await using (var reader = await batch.ExecuteReaderAsync(cancellation))
+            outcomes = rows.Outcomes(await Known(reader))[0];
+
+        if (outcomes.Contains(UsageOutcome.Conflict))
+            await ListConflicts(transaction.Connection, delivery, receivedAt, cancellation);
+        return outcomes;
+    }
 
     /// <summary>
-    /// Takes what is new, in one round trip, and says of each delivery's events what became of them, in order. Conflicts are listed.
+    /// The same for the deliveries of several tenants in one round trip. A conflict is listed in a transaction of its own: who was not
+    /// told of it because of a crash between them sends again, and it is found again.
     /// </summary>
-    /// <param name="connection">Has a transaction that holds the lanes of all the deliveries' tenants.</param>
     public static async Task<IReadOnlyList<IReadOnlyList<UsageOutcome>>> Append(
-        NpgsqlConnection connection, IReadOnlyList<UsageDelivery> deliveries, Instant receivedAt, CancellationToken cancellation)
+        EventStore.EventStore store, IReadOnlyList<UsageDelivery> deliveries, Instant receivedAt, CancellationToken cancellation)
     {
-        var batch = new UsageBatchRows(deliveries);
-        var known = batch.Count == 0 ? [] : await Take(connection, batch, receivedAt, cancellation);
-        var outcomes = batch.Outcomes(known);
+        var rows = new UsageBatchRows(deliveries);
+        var known = rows.Count == 0
+            ? []
+            : await store.Together(
+                [.. deliveries.Select(delivery => delivery.TenantId).Distinct()], batch => AddTo(batch, rows, receivedAt), Known,
+                cancellation);
+        var outcomes = rows.Outcomes(known);
         for (var i = 0; i < deliveries.Count; i++)
         {
-            if (outcomes[i].Contains(UsageOutcome.Conflict))
-                await ListConflicts(connection, deliveries[i], receivedAt, cancellation);
+            if (!outcomes[i].Contains(UsageOutcome.Conflict))
+                continue;
+            var delivery = deliveries[i];
+            await store.Transact(
+                delivery.TenantId,
+                Cause.Unknown,
+                async (transaction, token) =>
+                {
+                    await ListConflicts(transaction.Connection, delivery, receivedAt, token);
+                    return true;
+                },
+                cancellation);
         }
 
         return outcomes;
@@ -75,30 +103,31 @@ public static class UsageLedger
         await command.ExecuteNonQueryAsync(cancellation);
     }
 
-    private static async Task<Guid?[]> Take(
-        NpgsqlConnection connection, UsageBatchRows batch, Instant receivedAt, CancellationToken cancellation)
+    private static void AddTo(NpgsqlBatch batch, UsageBatchRows rows, Instant receivedAt)
     {
-        await using var command = new NpgsqlBatch(connection);
-        foreach (var rows in batch.Chunks())
+        foreach (var chunk in rows.Chunks())
         {
-            command.BatchCommands.Add(new("select billing.take_usage($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)")
+            batch.BatchCommands.Add(new("select billing.take_usage($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)")
             {
                 Parameters =
                 {
-                    rows.Tenants, rows.Keys, rows.Contents, rows.Times, rows.Attempts, rows.Hashes, rows.Sources, rows.Ids,
-                    rows.Types, rows.Subjects, rows.Datas, Sql.P(receivedAt),
+                    chunk.Tenants, chunk.Keys, chunk.Contents, chunk.Times, chunk.Attempts, chunk.Hashes, chunk.Sources, chunk.Ids,
+                    chunk.Types, chunk.Subjects, chunk.Datas, Sql.P(receivedAt),
                 },
             });
         }
+    }
 
-        var known = new List<Guid?>(batch.Count);
-        await using var reader = await command.ExecuteReaderAsync(cancellation);
+    // The content that the ledger had of each row before, null for what was new.
+    private static async Task<Guid?[]> Known(NpgsqlDataReader reader)
+    {
+        var known = new List<Guid?>();
         do
         {
-            while (await reader.ReadAsync(cancellation))
+            while (await reader.ReadAsync())
                 known.AddRange(reader.GetFieldValue<Guid?[]>(0));
         }
-        while (await reader.NextResultAsync(cancellation));
+        while (await reader.NextResultAsync());
         return [.. known];
     }
 }

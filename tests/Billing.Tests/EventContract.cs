@@ -5,6 +5,7 @@ using Platform.Billing.Catalog;
 using Platform.Billing.Invoices;
 using Platform.Billing.Subscriptions;
 using Platform.Billing.Tenants;
+using Platform.Contracts;
 using Platform.EventStore;
 using Platform.Testing;
 using static Platform.Billing.Tests.History;
@@ -24,6 +25,13 @@ public class EventContract
         { "plan.version_published.v1", PlanPublished() },
         { "subscription.started.v1", Started() },
         { "subscription.period_closed.v1", JanuaryClosed(TheRequest) },
+        { "subscription.cancellation_scheduled.v1", CancelledAt(FirstOfFebruary) },
+        { "subscription.cancellation_withdrawn.v1", new CancellationWithdrawn(Noon) },
+        { "subscription.ended.v1", Ended() },
+        { "subscription.nothing_late.v1", new NothingLate(FirstOfMarch, UsageThrough: 18, FirstOfMarch) },
+        { "subscription.plan_change_scheduled.v1", new PlanChangeScheduled(ThePlan, PlanVersion: 2, FirstOfMarch, Noon) },
+        { "subscription.plan_change_withdrawn.v1", new PlanChangeWithdrawn(Noon) },
+        { "subscription.plan_changed.v1", new PlanChanged(ThePlan, PlanVersion: 2, FirstOfFebruary, FirstOfFebruary) },
         { "invoice.drafted.v1", Drafted() },
         { "invoice.line_added.v1", Line() },
         { "invoice.finalized.v1", Finalized() },
@@ -48,6 +56,26 @@ public class EventContract
 
         Approve.Text(Pretty.Json(json) + "\n", "invoice.finalized.v1.usage_tree.json");
         Stored.Events.Deserialize("invoice.finalized.v1", json).ShouldBe(sample);
+    }
+
+    [Fact]
+    public void A_closed_period_keeps_the_credit_that_its_invoice_carries_forward()
+    {
+        var sample = JanuaryClosed() with { Credit = new(12_50, Currency.EUR) };
+        var json = Stored.Events.Serialize(sample);
+
+        Approve.Text(Pretty.Json(json) + "\n", "subscription.period_closed.v1.credit.json");
+        Stored.Events.Deserialize("subscription.period_closed.v1", json).ShouldBe(sample);
+    }
+
+    [Fact]
+    public void A_line_of_another_plans_time_keeps_that_plan()
+    {
+        var sample = Line() with { PlanId = ThePlan };
+        var json = Stored.Events.Serialize(sample);
+
+        Approve.Text(Pretty.Json(json) + "\n", "invoice.line_added.v1.plan_id.json");
+        Stored.Events.Deserialize("invoice.line_added.v1", json).ShouldBe(sample);
     }
 
     [Fact]

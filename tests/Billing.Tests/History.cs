@@ -64,6 +64,10 @@ internal static class History
     public static PeriodClosed JanuaryClosed(Guid? request = null) => new(
         Number: 1, FirstOfJanuary, FirstOfFebruary, FirstOfMarch, TheInvoice, UsageThrough: 17, request, FirstOfFebruary);
 
+    public static CancellationScheduled CancelledAt(Instant end, Instant? at = null) => new(end, at ?? Noon);
+
+    public static SubscriptionEnded Ended() => new(FirstOfFebruary, FirstOfFebruary);
+
     public static InvoiceDrafted Drafted() => new(
         TheInvoice, TheTenant, TheSubscription, ThePlan, PlanVersion: 1, Currency.EUR, PeriodNumber: 1, FirstOfJanuary, FirstOfFebruary,
         "Etc/UTC", UsageAfter: 0, UsageThrough: 17, FirstOfFebruary);

@@ -2,6 +2,7 @@ using System.Text.Json;
 using Microsoft.Extensions.DependencyInjection;
 using NodaTime;
 using Platform.Billing.Invoices;
+using Platform.Billing.Tests.Usage;
 using Platform.Contracts.Messages;
 using Platform.EventStore;
 
@@ -121,6 +122,7 @@ public sealed class ClosePeriodsSpecs(OwnBillingHost billing) : IClassFixture<Ow
         (await Invoices(broken)).ShouldBeEmpty();
         (await Invoices(sound)).Count.ShouldBe(1);
 
+        await UsageRollUpSpecs.RolledUp(billing);
         await billing.Execute(
             $"""
             delete from billing.usage_events where tenant_id = '{broken.Id}';

@@ -31,6 +31,9 @@ public sealed class SecuritySpecs(BillingHost billing)
     [InlineData("POST", "/v1/plans")]
     [InlineData("POST", "/v1/subscriptions")]
     [InlineData("POST", $"/v1/subscriptions/{Anything}/close-period")]
+    [InlineData("POST", $"/v1/subscriptions/{Anything}/cancel")]
+    [InlineData("POST", $"/v1/subscriptions/{Anything}/change-plan")]
+    [InlineData("POST", $"/v1/subscriptions/{Anything}/withdraw-cancellation")]
     [InlineData("POST", "/v1/usage/events")]
     public async Task Without_a_valid_key_there_is_nothing(string method, string path)
     {
@@ -66,6 +69,9 @@ public sealed class SecuritySpecs(BillingHost billing)
     [InlineData($"/v1/api-keys/{Anything}/revoke", "viewer partner")]
     [InlineData("/v1/subscriptions", "viewer partner")]
     [InlineData($"/v1/subscriptions/{Anything}/close-period", "viewer partner")]
+    [InlineData($"/v1/subscriptions/{Anything}/cancel", "viewer partner")]
+    [InlineData($"/v1/subscriptions/{Anything}/change-plan", "viewer partner")]
+    [InlineData($"/v1/subscriptions/{Anything}/withdraw-cancellation", "viewer partner")]
     [InlineData("/v1/usage/events", "viewer")]
     public async Task A_scope_that_is_too_small_is_forbidden(string path, string refused)
     {

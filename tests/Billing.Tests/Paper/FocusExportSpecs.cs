@@ -15,7 +15,10 @@ public class FocusExportSpecs(BillingHost billing)
         var subscription = await BillingHost.Subscribe(tenant, catalog);
         await tenant.Partner.Post("/v1/usage/events", new
         {
-            id = "1", source = "test, \"quoted\"", type = "inference.call", time = "2026-03-02T00:00:00Z",
+            id = "1",
+            source = "test, \"quoted\"",
+            type = "inference.call",
+            time = "2026-03-02T00:00:00Z",
             data = new { calls = "7" },
         });
         var invoice = (await tenant.Admin.Post($"/v1/subscriptions/{subscription}/close-period")).Json;

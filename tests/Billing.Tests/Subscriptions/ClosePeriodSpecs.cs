@@ -67,5 +67,5 @@ public class ClosePeriodSpecs
 
     private static Func<Subscription, EventStore.Decision<SubscriptionEvent>> Close(Instant asOf, Guid? request = null) =>
         subscription => ClosePeriod.Decide(
-            new(asOf, request, TheInvoice, UsageThrough: 17, At: asOf), subscription);
+            new(asOf, request, TheInvoice, UsageThrough: 17, UsageAgeMax: Duration.FromDays(400), At: asOf), subscription);
 }

@@ -1,0 +1,65 @@
+using NodaTime;
+using Npgsql;
+using Platform.Billing.Catalog;
+using Platform.Billing.Rating;
+using Platform.Billing.Subscriptions;
+using Platform.Contracts;
+using Platform.EventStore;
+using Subscription = Platform.Billing.Subscriptions.Subscription;
+
+namespace Platform.Billing.Invoices;
+
+/// <summary>One plan of a subscription and what it bills in the time in which it ran.</summary>
+public sealed record BilledPlan(PlanSpan Span, PlanTerms Terms, IReadOnlyList<BilledMeter> Meters)
+{
+    /// <summary>All plans that the subscription was on, oldest first. Versions of plans and meters never change.</summary>
+    public static async Task<IReadOnlyList<BilledPlan>> Of(
+        Documents documents, Subscription subscription, CancellationToken cancellation)
+    {
+        var plans = new List<BilledPlan>();
+        foreach (var span in subscription.Plans)
+        {
+            var terms = (await PlanView.Find(documents, span.PlanId, cancellation))?.TermsOf(span.PlanVersion)
+                ?? throw new InvalidOperationException($"Plan {span.PlanId} has no version {span.PlanVersion}.");
+            var meters = await MeterView.OfKeys(documents, terms.Charges.Select(charge => charge.Meter), cancellation);
+            plans.Add(new(span, terms, [.. meters.Select(meter => AtVersion(meter, terms))]));
+        }
+
+        return plans;
+    }
+
+    /// <summary>What is owed for a period, and for usage that came late in the time of any plan, the newest plan first.</summary>
+    /// <param name="period">The period to close.</param>
+    /// <param name="used">Its use on time; without length once the subscription has ended.</param>
+    public static async Task<IReadOnlyList<RatedLine>> Rate(
+        NpgsqlConnection connection, TenantId tenant, SubscriptionId id, Subscription subscription, IReadOnlyList<BilledPlan> plans,
+        BillingPeriod period, BillingPeriod used, long through, CancellationToken cancellation)
+    {
+        var zone = DateTimeZoneProviders.Tzdb[subscription.TimeZone];
+        var whole = BillingPeriods.Containing(period.Start, subscription.BillingAnchorDay, zone);
+        var lines = new List<RatedLine>();
+        foreach (var plan in plans.Reverse())
+        {
+            var usage = await PeriodUsage.Read(
+                connection, tenant, id, subscription, plan.Ran(used), used, through, plan.Meters, cancellation);
+            lines.AddRange(plan.Span.End is null
+                ? RatePeriod.Rate(plan.Terms, period, whole, zone, usage, planEnds: subscription.PlanEndsAt(period.End))
+                : RatePeriod.RateLate(plan.Terms, usage).Select(line => line with { Plan = plan.Span }));
+        }
+
+        return lines;
+    }
+
+    /// <summary>The event types that the plan's charges read, in the time in which it ran.</summary>
+    public IEnumerable<BilledType> Types(BillingPeriod used) => Meters.Select(meter => meter.Definition.EventType).Distinct()
+        .Select(type => new BilledType(type, Ran(used).Start, Ran(used).End));
+
+    private static BilledMeter AtVersion(MeterView meter, PlanTerms terms)
+    {
+        var version = terms.Charges.First(charge => charge.Meter == meter.Key).MeterVersion ?? 1;
+        return new(meter.Key, new(meter.MeterId, version), meter.DefinitionOf(version)
+            ?? throw new InvalidOperationException($"Meter {meter.Key} has no version {version}."));
+    }
+
+    private BillingPeriod Ran(BillingPeriod used) => new(Span.Start, Span.End ?? used.End);
+}

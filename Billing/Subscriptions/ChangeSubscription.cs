@@ -1,0 +1,55 @@
+using Microsoft.AspNetCore.Http.HttpResults;
+using NodaTime;
+using Platform.Billing.Invoices;
+using Platform.Contracts;
+using Platform.EventStore;
+using Platform.ServiceDefaults;
+
+namespace Platform.Billing.Subscriptions;
+
+/// <summary>
+/// Changes a subscription that runs, in steps of which each can be repeated: periods whose end has come are closed, the change
+/// is recorded, and a period that ends by it is closed. After a crash the recurring close does what was left to do.
+/// </summary>
+public sealed class ChangeSubscription(EventStore.EventStore store, InvoicePeriod invoices, Documents documents)
+{
+    public async Task<Results<Ok<SubscriptionView>, ProblemHttpResult>> Apply(
+        Caller caller, SubscriptionId id, Instant now,
+        Func<EventTransaction, Subscription, CancellationToken, Task<Decision<SubscriptionEvent>>> decide, CancellationToken cancellation)
+    {
+        await invoices.CloseEnded(caller.TenantId, id, now, caller.Cause, cancellation);
+
+        var stream = Subscription.Stream(caller.TenantId, id);
+        var refusal = await store.Transact(
+            caller.TenantId.Value,
+            caller.Cause,
+            async (transaction, token) =>
+            {
+                var (subscription, version) = await transaction.Load<Subscription, SubscriptionEvent>(stream, token);
+                var decision = await decide(transaction, subscription, token);
+                if (decision.Events.Count > 0)
+                    await transaction.Append(stream, version, token, decision.Events);
+                return decision.Refusal;
+            },
+            cancellation);
+        if (refusal is not null)
+            return refusal.ToProblem();
+
+        await invoices.CloseEnded(caller.TenantId, id, now, caller.Cause, cancellation);
+        return TypedResults.Ok((await SubscriptionView.Find(documents, caller.TenantId, id, cancellation))!);
+    }
+}
+
+/// <summary>What every change asks of the running period.</summary>
+internal static class RunningPeriod
+{
+    public static Refusal? Refuse(Subscription subscription, Instant now) => subscription switch
+    {
+        // Another request ended it a moment before.
+        _ when subscription.PeriodEnd <= now =>
+            Refusal.Because("subscription.period_ended", "The running period has ended and is being invoiced; try again."),
+        _ when now <= subscription.PeriodStart =>
+            Refusal.Because("subscription.period_empty", "The running period has only just begun; try again."),
+        _ => null,
+    };
+}
