@@ -97,6 +97,9 @@ public sealed class Rebuild
         for (var folded = 0L; ;)
         {
             await using var transaction = commitPages ? await connection.BeginTransactionAsync(cancellation) : null;
+            // A crash begins the rebuild anew, so no page need reach the disk before the swap does.
+            if (commitPages)
+                await Execute(connection, "set local synchronous_commit = off", cancellation);
             var page = await rows.Page(connection, lane, checkpoints[lane], head, PageEvents, projection.Folds, cancellation);
             if (page.Count > 0)
                 await projection.Apply(page, tables, cancellation);
