@@ -1,5 +1,3 @@
-using System.Buffers;
-using System.IO.Pipelines;
 using System.Runtime.CompilerServices;
 using System.Text;
 using Microsoft.AspNetCore.Http.HttpResults;
@@ -82,22 +80,11 @@ public static class FocusExport
 
         var everybody = caller.IsOperator && caller.TenantId == TenantId.Operator;
         var rows = Rows(everybody ? null : caller.TenantId, start, end, documents, InvoiceDocument.IssuerOf(settings), cancellation);
-        return TypedResults.Stream(body => Write(body, rows, cancellation), "text/csv; charset=utf-8", "focus.csv");
-    }
-
-    private static async Task Write(Stream body, IAsyncEnumerable<Row> rows, CancellationToken cancellation)
-    {
-        const int flushBytes = 64 * 1024;
-        var output = PipeWriter.Create(body, new(leaveOpen: true));
-        Encoding.UTF8.GetBytes(Csv.Record(columns.Select(column => column.Name)), output);
-        await foreach (var row in rows.WithCancellation(cancellation))
-        {
-            Encoding.UTF8.GetBytes(Csv.Record(columns.Select(column => column.Value(row))), output);
-            if (output.UnflushedBytes >= flushBytes)
-                await output.FlushAsync(cancellation);
-        }
-
-        await output.CompleteAsync();
+        return TypedResults.Stream(
+            body => RowStream.Write(
+                body, Csv.Record(columns.Select(column => column.Name)), rows,
+                (output, row) => Encoding.UTF8.GetBytes(Csv.Record(columns.Select(column => column.Value(row))), output), cancellation),
+            "text/csv; charset=utf-8", "focus.csv");
     }
 
     private static async IAsyncEnumerable<Row> Rows(

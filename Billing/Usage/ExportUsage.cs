@@ -1,6 +1,5 @@
 using System.Buffers;
 using System.Globalization;
-using System.IO.Pipelines;
 using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
@@ -18,7 +17,6 @@ namespace Platform.Billing.Usage;
 /// </summary>
 public static class ExportUsage
 {
-    private const int FlushBytes = 64 * 1024;
     private const string Header = "position,source,id,type,subject,time,received_at,attempt_id,quantity,data\r\n";
 
     // No browser reads this as HTML: letters and quotes may stay as they are.
@@ -39,24 +37,8 @@ public static class ExportUsage
         var (sql, parameters) = Measurement.Events(asked.Scope, after: 0, limit: null);
         var events = database.Stream(caller.TenantId, sql, MeasuredEvent.Row, cancellation, parameters);
         return format == "csv"
-            ? TypedResults.Stream(body => Write(body, Header, events, WriteCsv, cancellation), "text/csv; charset=utf-8", "usage.csv")
-            : TypedResults.Stream(body => Write(body, "", events, WriteJson, cancellation), "application/x-ndjson", "usage.ndjson");
-    }
-
-    private static async Task Write(
-        Stream body, string header, IAsyncEnumerable<MeasuredEvent> events, Action<IBufferWriter<byte>, MeasuredEvent> write,
-        CancellationToken cancellation)
-    {
-        var output = PipeWriter.Create(body, new(leaveOpen: true));
-        Encoding.UTF8.GetBytes(header, output);
-        await foreach (var each in events.WithCancellation(cancellation))
-        {
-            write(output, each);
-            if (output.UnflushedBytes >= FlushBytes)
-                await output.FlushAsync(cancellation);
-        }
-
-        await output.CompleteAsync();
+            ? TypedResults.Stream(body => RowStream.Write(body, Header, events, WriteCsv, cancellation), "text/csv; charset=utf-8", "usage.csv")
+            : TypedResults.Stream(body => RowStream.Write(body, "", events, WriteJson, cancellation), "application/x-ndjson", "usage.ndjson");
     }
 
     private static void WriteJson(IBufferWriter<byte> output, MeasuredEvent it)

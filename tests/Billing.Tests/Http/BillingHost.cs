@@ -8,8 +8,11 @@ using Microsoft.AspNetCore.TestHost;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using NodaTime;
+using NodaTime.Text;
 using Npgsql;
+using Platform.Billing.Invoices;
 using Platform.Contracts;
+using Platform.EventStore;
 using Platform.Testing;
 
 [assembly: AssemblyFixture(typeof(Platform.Billing.Tests.Http.BillingHost))]
@@ -156,6 +159,23 @@ public class BillingHost : IAsyncLifetime
         var started = await tenant.Admin.Post("/v1/subscriptions", new { plan_id = catalog.PlanId, started_at = startedAt });
         started.Status.ShouldBe(201, started.Text);
         return started.Json.GetProperty("subscription_id").GetGuid();
+    }
+
+    /// <summary>The recurring close, at a time to which it sets the clock.</summary>
+    public async Task RunAt(string now)
+    {
+        Clock.Set(InstantPattern.ExtendedIso.Parse(now).Value);
+        await Services.GetRequiredService<CloseBillingPeriodsRun>().Close(Clock.Now, Cause.Unknown, Cancellation);
+    }
+
+    /// <summary>Reports calls of a time, at a time to which it sets the clock.</summary>
+    public async Task Use(TestTenant tenant, string id, string time, int calls, string? now = null)
+    {
+        if (now is not null)
+            Clock.Set(InstantPattern.ExtendedIso.Parse(now).Value);
+        var used = await tenant.Partner.Post(
+            "/v1/usage/events", new { id, source = "test", type = "inference.call", time, data = new { calls = $"{calls}" } });
+        used.Status.ShouldBe(200, used.Text);
     }
 
     /// <summary>Counts rows past all security: what is really there.</summary>

@@ -16,8 +16,8 @@ public sealed class CancellationSpecs(OwnBillingHost billing) : IClassFixture<Ow
     public async Task Now_the_running_period_is_invoiced_as_a_slice_and_no_other_begins()
     {
         var (tenant, subscription) = await New();
-        await Use(tenant, "before", "2026-03-10T11:59:59.999999Z", calls: 10);
-        await Use(tenant, "after", "2026-03-10T12:00:00Z", calls: 1000);
+        await billing.Use(tenant, "before", "2026-03-10T11:59:59.999999Z", calls: 10);
+        await billing.Use(tenant, "after", "2026-03-10T12:00:00Z", calls: 1000);
 
         var ended = await Post(tenant, subscription, "cancel", new { when = "now" });
 
@@ -26,7 +26,7 @@ public sealed class CancellationSpecs(OwnBillingHost billing) : IClassFixture<Ow
         ended.GetProperty("ended_at").GetString().ShouldBe("2026-03-10T12:00:00Z");
         ended.GetProperty("current_period").ValueKind.ShouldBe(JsonValueKind.Null);
         ended.GetProperty("credit").ValueKind.ShouldBe(JsonValueKind.Null);
-        await RunAt("2026-08-01T00:00:00Z");
+        await billing.RunAt("2026-08-01T00:00:00Z");
         (await Invoices(tenant)).Count.ShouldBe(1, "no period begins, and usage of after the end belongs to none");
     }
 
@@ -64,9 +64,9 @@ public sealed class CancellationSpecs(OwnBillingHost billing) : IClassFixture<Ow
         var cancelled = await Post(tenant, subscription, "cancel", new { when = "period_end" });
         cancelled.GetProperty("ends_at").GetString().ShouldBe("2026-04-01T00:00:00Z");
         cancelled.GetProperty("ended_at").ValueKind.ShouldBe(JsonValueKind.Null);
-        await Use(tenant, "1", "2026-03-31T23:00:00Z", calls: 10, now: "2026-03-31T23:30:00Z");
+        await billing.Use(tenant, "1", "2026-03-31T23:00:00Z", calls: 10, now: "2026-03-31T23:30:00Z");
 
-        await RunAt("2026-07-01T00:00:00Z");
+        await billing.RunAt("2026-07-01T00:00:00Z");
 
         (await Invoices(tenant)).Select(Total).ShouldBe(["31.50"]);
         (await Subscription(tenant, subscription)).GetProperty("ended_at").GetString().ShouldBe("2026-04-01T00:00:00Z");
@@ -80,7 +80,7 @@ public sealed class CancellationSpecs(OwnBillingHost billing) : IClassFixture<Ow
         var withdrawn = await Post(tenant, subscription, "withdraw-cancellation");
         withdrawn.GetProperty("ends_at").ValueKind.ShouldBe(JsonValueKind.Null);
 
-        await RunAt("2026-05-01T00:00:00Z");
+        await billing.RunAt("2026-05-01T00:00:00Z");
 
         (await Invoices(tenant)).Select(Total).ShouldBe(["31.00", "31.00"]);
     }
@@ -89,18 +89,18 @@ public sealed class CancellationSpecs(OwnBillingHost billing) : IClassFixture<Ow
     public async Task Usage_that_comes_after_the_last_invoice_makes_one_more_and_only_where_there_is_some()
     {
         var (tenant, subscription) = await New();
-        await Use(tenant, "known", "2026-03-05T00:00:00Z", calls: 10);
+        await billing.Use(tenant, "known", "2026-03-05T00:00:00Z", calls: 10);
         await Post(tenant, subscription, "cancel", new { when = "now" });
-        await Use(tenant, "late", "2026-03-06T00:00:00Z", calls: 20);
-        await Use(tenant, "after the end", "2026-03-20T00:00:00Z", calls: 4000, now: "2026-03-25T00:00:00Z");
+        await billing.Use(tenant, "late", "2026-03-06T00:00:00Z", calls: 20);
+        await billing.Use(tenant, "after the end", "2026-03-20T00:00:00Z", calls: 4000, now: "2026-03-25T00:00:00Z");
         await Correct(tenant.Admin, "amend", "known", new { calls = "11" });
 
-        await RunAt("2026-04-01T00:00:00Z");
+        await billing.RunAt("2026-04-01T00:00:00Z");
         Lines((await Invoices(tenant))[1]).ShouldBe([("late_usage", "21", "1.05")]);
 
-        await RunAt("2026-06-01T00:00:00Z");
+        await billing.RunAt("2026-06-01T00:00:00Z");
         (await Invoices(tenant)).Count.ShouldBe(2, "nothing more came");
-        await Use(tenant, "very late", "2026-03-07T00:00:00Z", calls: 40);
+        await billing.Use(tenant, "very late", "2026-03-07T00:00:00Z", calls: 40);
         var closed = await tenant.Admin.Post($"/v1/subscriptions/{subscription}/close-period");
         closed.Status.ShouldBe(201, closed.Text);
         Lines(closed.Json).ShouldBe([("late_usage", "40", "2.00")]);
@@ -117,15 +117,15 @@ public sealed class CancellationSpecs(OwnBillingHost billing) : IClassFixture<Ow
     public async Task Credit_that_no_invoice_used_up_stays_on_the_ended_subscription_until_late_usage_does()
     {
         var (tenant, subscription) = await New();
-        await Use(tenant, "1", "2026-03-05T00:00:00Z", calls: 1000);
+        await billing.Use(tenant, "1", "2026-03-05T00:00:00Z", calls: 1000);
         (await tenant.Admin.Post($"/v1/subscriptions/{subscription}/close-period")).Status.ShouldBe(201);
         await Correct(tenant.Admin, "void", "1");
         billing.Clock.Set(Instant.FromUtc(2026, 3, 12, 12, 0));
 
         // Two days owe 2.00, and the void takes 50.00 back.
         Credit(await Post(tenant, subscription, "cancel", new { when = "now" })).ShouldBe("48.00");
-        await Use(tenant, "2", "2026-03-06T00:00:00Z", calls: 100);
-        await RunAt("2026-04-01T00:00:00Z");
+        await billing.Use(tenant, "2", "2026-03-06T00:00:00Z", calls: 100);
+        await billing.RunAt("2026-04-01T00:00:00Z");
 
         Credit(await Subscription(tenant, subscription)).ShouldBe("43.00");
         Lines((await Invoices(tenant))[2]).ShouldBe(
@@ -149,11 +149,11 @@ public sealed class CancellationSpecs(OwnBillingHost billing) : IClassFixture<Ow
         });
         billing.Clock.Set(Instant.FromUtc(2026, 3, 10, 12, 0));
         var subscription = await BillingHost.Subscribe(tenant, catalog with { PlanId = plan.Json.GetProperty("plan_id").GetGuid() });
-        await Use(tenant, "1", "2026-03-05T00:00:00Z", calls: 100);
+        await billing.Use(tenant, "1", "2026-03-05T00:00:00Z", calls: 100);
         await Post(tenant, subscription, "cancel", new { when = "now" });
-        await Use(tenant, "2", "2026-03-06T00:00:00Z", calls: 500);
+        await billing.Use(tenant, "2", "2026-03-06T00:00:00Z", calls: 500);
 
-        await RunAt("2026-04-01T00:00:00Z");
+        await billing.RunAt("2026-04-01T00:00:00Z");
 
         // 100 calls owe 5.00, so 20.00; 600 owe 30.00.
         (await Invoices(tenant)).Select(Total).ShouldBe(["20.00", "10.00"]);
@@ -197,8 +197,8 @@ public sealed class CancellationSpecs(OwnBillingHost billing) : IClassFixture<Ow
         await Post(tenant, subscription, "cancel", new { when = "period_end" });
         await Post(tenant, subscription, "withdraw-cancellation");
         await Post(tenant, subscription, "cancel", new { when = "now" });
-        await RunAt("2026-06-01T00:00:00Z");
-        await RunAt("2027-12-01T00:00:00Z");
+        await billing.RunAt("2026-06-01T00:00:00Z");
+        await billing.RunAt("2027-12-01T00:00:00Z");
         var rebuild = billing.Services.GetRequiredService<Rebuild>();
 
         foreach (var projection in new[] { "subscriptions", "billing_periods" })
@@ -221,22 +221,6 @@ public sealed class CancellationSpecs(OwnBillingHost billing) : IClassFixture<Ow
         var tenant = await billing.NewTenant();
         meters ??= await billing.NewCatalog();
         return (tenant, await BillingHost.Subscribe(tenant, meters, startedAt));
-    }
-
-    private async Task RunAt(string now)
-    {
-        billing.Clock.Set(InstantPattern.ExtendedIso.Parse(now).Value);
-        await billing.Services.GetRequiredService<CloseBillingPeriodsRun>()
-            .Close(billing.Clock.Now, Cause.Unknown, BillingHost.Cancellation);
-    }
-
-    private async Task Use(TestTenant tenant, string id, string time, int calls, string? now = null)
-    {
-        if (now is not null)
-            billing.Clock.Set(InstantPattern.ExtendedIso.Parse(now).Value);
-        var used = await tenant.Partner.Post(
-            "/v1/usage/events", new { id, source = "test", type = "inference.call", time, data = new { calls = $"{calls}" } });
-        used.Status.ShouldBe(200, used.Text);
     }
 
     private static async Task<JsonElement> Post(TestTenant tenant, Guid subscription, string what, object? body = null)

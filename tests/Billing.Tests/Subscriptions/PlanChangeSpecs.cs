@@ -23,14 +23,14 @@ public sealed class PlanChangeSpecs(OwnBillingHost billing) : IClassFixture<OwnB
     {
         var (tenant, subscription, calls) = await New();
         var tiers = await Plan("62.00", new { model = "graduated", meter = calls, display_name = "Calls", tiers = Graduated });
-        await Use(tenant, "1", "2026-03-10T11:59:59.999999Z", calls: 12);
-        await Use(tenant, "2", "2026-03-10T12:00:00Z", calls: 12);
+        await billing.Use(tenant, "1", "2026-03-10T11:59:59.999999Z", calls: 12);
+        await billing.Use(tenant, "2", "2026-03-10T12:00:00Z", calls: 12);
 
         var changed = await Change(tenant, subscription, new { plan_id = tiers, when = "now" });
         changed.GetProperty("plan_id").GetGuid().ShouldBe(tiers);
         changed.GetProperty("plans").GetArrayLength().ShouldBe(2);
         changed.GetProperty("current_period").GetProperty("end").GetString().ShouldBe("2026-04-01T00:00:00Z");
-        await RunAt("2026-04-01T00:00:00Z");
+        await billing.RunAt("2026-04-01T00:00:00Z");
 
         var invoices = await Invoices(tenant);
         Lines(invoices[0]).ShouldBe([("recurring_fee", "9", "9.00"), ("usage", "12", "0.60")]);
@@ -46,10 +46,10 @@ public sealed class PlanChangeSpecs(OwnBillingHost billing) : IClassFixture<OwnB
         var scheduled = await Change(tenant, subscription, new { plan_id = dear, when = "period_end" });
         scheduled.GetProperty("plan_id").GetGuid().ShouldNotBe(dear);
         scheduled.GetProperty("next_plan").GetProperty("effective_at").GetString().ShouldBe("2026-04-01T00:00:00Z");
-        await Use(tenant, "1", "2026-03-31T23:00:00Z", calls: 2, now: "2026-04-01T00:01:00Z");
-        await Use(tenant, "2", "2026-04-01T00:00:00Z", calls: 2);
+        await billing.Use(tenant, "1", "2026-03-31T23:00:00Z", calls: 2, now: "2026-04-01T00:01:00Z");
+        await billing.Use(tenant, "2", "2026-04-01T00:00:00Z", calls: 2);
 
-        await RunAt("2026-05-01T00:00:00Z");
+        await billing.RunAt("2026-05-01T00:00:00Z");
 
         (await Invoices(tenant)).Select(Total).ShouldBe(["31.10", "64.00"]);
     }
@@ -64,7 +64,7 @@ public sealed class PlanChangeSpecs(OwnBillingHost billing) : IClassFixture<OwnB
         (await Change(tenant, subscription, new { plan_id = running, when = "period_end" })).GetProperty("next_plan").ValueKind
             .ShouldBe(JsonValueKind.Null);
 
-        await RunAt("2026-05-01T00:00:00Z");
+        await billing.RunAt("2026-05-01T00:00:00Z");
         (await Invoices(tenant)).Select(Total).ShouldBe(["31.00", "31.00"]);
     }
 
@@ -73,15 +73,15 @@ public sealed class PlanChangeSpecs(OwnBillingHost billing) : IClassFixture<OwnB
     {
         var (tenant, subscription, calls) = await New();
         var (dear, cheap) = (await Plan("9999.00", Call(calls, "1")), await Plan("15.50", Call(calls, "0.1")));
-        await Use(tenant, "1", "2026-03-10T11:00:00Z", calls: 1);
-        await Use(tenant, "2", "2026-03-10T13:00:00Z", calls: 1, now: "2026-03-10T13:00:00Z");
-        await Use(tenant, "3", "2026-03-10T18:00:00Z", calls: 1, now: "2026-03-10T18:00:00Z");
+        await billing.Use(tenant, "1", "2026-03-10T11:00:00Z", calls: 1);
+        await billing.Use(tenant, "2", "2026-03-10T13:00:00Z", calls: 1, now: "2026-03-10T13:00:00Z");
+        await billing.Use(tenant, "3", "2026-03-10T18:00:00Z", calls: 1, now: "2026-03-10T18:00:00Z");
         billing.Clock.Set(Instant.FromUtc(2026, 3, 10, 12, 0));
         await Change(tenant, subscription, new { plan_id = dear, when = "now" });
         billing.Clock.Set(Instant.FromUtc(2026, 3, 10, 17, 0));
         await Change(tenant, subscription, new { plan_id = cheap, when = "now" });
 
-        await RunAt("2026-04-01T00:00:00Z");
+        await billing.RunAt("2026-04-01T00:00:00Z");
 
         // The day belongs to the last plan of it: 9 days at 1.00, 22 at 0.50.
         (await Invoices(tenant)).Select(Lines).ShouldBe(
@@ -96,18 +96,18 @@ public sealed class PlanChangeSpecs(OwnBillingHost billing) : IClassFixture<OwnB
     public async Task Late_usage_of_a_plans_time_is_billed_by_that_plan_where_its_tiers_stood()
     {
         var (tenant, subscription, calls) = await New();
-        await Use(tenant, "on the plan before", "2026-03-05T00:00:00Z", calls: 6);
+        await billing.Use(tenant, "on the plan before", "2026-03-05T00:00:00Z", calls: 6);
         var tiers = await Plan("0.00", new { model = "graduated", meter = calls, display_name = "Calls", tiers = Graduated });
         await Change(tenant, subscription, new { plan_id = tiers, when = "now" });
         billing.Clock.Set(Instant.FromUtc(2026, 3, 15, 12, 0));
-        await Use(tenant, "in time", "2026-03-12T00:00:00Z", calls: 9);
+        await billing.Use(tenant, "in time", "2026-03-12T00:00:00Z", calls: 9);
         var without = await Plan("0.00", new { model = "per_unit", meter = meters!.Gpu, display_name = "GPU", unit_price = "1" });
         await Change(tenant, subscription, new { plan_id = without, when = "now" });
-        await Use(tenant, "late", "2026-03-13T00:00:00Z", calls: 3);
-        await Use(tenant, "of the first plan", "2026-03-09T00:00:00Z", calls: 20);
-        await Use(tenant, "nobody's", "2026-03-15T12:00:00Z", calls: 500);
+        await billing.Use(tenant, "late", "2026-03-13T00:00:00Z", calls: 3);
+        await billing.Use(tenant, "of the first plan", "2026-03-09T00:00:00Z", calls: 20);
+        await billing.Use(tenant, "nobody's", "2026-03-15T12:00:00Z", calls: 500);
 
-        await RunAt("2026-04-01T00:00:00Z");
+        await billing.RunAt("2026-04-01T00:00:00Z");
 
         // 9 calls owe 9.00 and 12 owe 11.00; the newest plan counts no calls, its GPU time is none.
         var last = (await Invoices(tenant))[^1];
@@ -117,7 +117,7 @@ public sealed class PlanChangeSpecs(OwnBillingHost billing) : IClassFixture<OwnB
         last.GetProperty("usage_tree").GetProperty("size").GetInt32().ShouldBe(2);
         (await Proof("late")).ShouldBe(200);
         (await Proof("nobody%27s")).ShouldBe(404);
-        await RunAt("2026-06-01T00:00:00Z");
+        await billing.RunAt("2026-06-01T00:00:00Z");
         (await Invoices(tenant)).Skip(4).SelectMany(Lines).ShouldAllBe(line => line.Kind == "usage", "once");
 
         async Task<int> Proof(string id) => (await tenant.Viewer.Get(
@@ -131,7 +131,7 @@ public sealed class PlanChangeSpecs(OwnBillingHost billing) : IClassFixture<OwnB
         (await tenant.Admin.Post($"/v1/subscriptions/{subscription}/cancel", new { when = "period_end" })).Status.ShouldBe(200);
 
         await Change(tenant, subscription, new { plan_id = await Plan("62.00", Call(calls, "1")), when = "now" });
-        await RunAt("2026-06-01T00:00:00Z");
+        await billing.RunAt("2026-06-01T00:00:00Z");
 
         (await Invoices(tenant)).Select(Total).ShouldBe(["9.00", "44.00"]);
         (await Subscription(tenant, subscription)).GetProperty("ended_at").GetString().ShouldBe("2026-04-01T00:00:00Z");
@@ -155,7 +155,7 @@ public sealed class PlanChangeSpecs(OwnBillingHost billing) : IClassFixture<OwnB
                 stream, expectedVersion: 1, cancellation,
                 what == "change" ? new PlanChangeScheduled(dear, PlanVersion: 1, now, now) : new CancellationScheduled(now, now)),
             BillingHost.Cancellation);
-        await RunAt("2026-04-01T00:00:00Z");
+        await billing.RunAt("2026-04-01T00:00:00Z");
 
         (await Invoices(tenant)).Select(Total).ShouldBe(totals.Split(' '));
     }
@@ -167,13 +167,13 @@ public sealed class PlanChangeSpecs(OwnBillingHost billing) : IClassFixture<OwnB
         var committed = await Plan(
             "0.00", new { model = "per_unit", meter = calls, display_name = "Calls", unit_price = "1", minimum_amount = "20" });
         await Change(tenant, subscription, new { plan_id = committed, when = "now" });
-        await Use(tenant, "1", "2026-03-11T00:00:00Z", calls: 5, now: "2026-03-12T12:00:00Z");
+        await billing.Use(tenant, "1", "2026-03-11T00:00:00Z", calls: 5, now: "2026-03-12T12:00:00Z");
         (await tenant.Admin.Post($"/v1/subscriptions/{subscription}/close-period")).Status.ShouldBe(201);
-        await Use(tenant, "2", "2026-03-13T00:00:00Z", calls: 6, now: "2026-03-14T12:00:00Z");
+        await billing.Use(tenant, "2", "2026-03-13T00:00:00Z", calls: 6, now: "2026-03-14T12:00:00Z");
 
         await Change(tenant, subscription, new { plan_id = await Plan("0.00", Call(calls, "2")), when = "now" });
-        await Use(tenant, "3", "2026-03-11T01:00:00Z", calls: 10);
-        await RunAt("2026-04-01T00:00:00Z");
+        await billing.Use(tenant, "3", "2026-03-11T01:00:00Z", calls: 10);
+        await billing.RunAt("2026-04-01T00:00:00Z");
 
         // 5 calls, then 11 of them against the minimum of 20, then 21.
         (await Invoices(tenant)).Skip(1).Select(Total).ShouldBe(["5.00", "15.00", "1.00"]);
@@ -270,7 +270,7 @@ public sealed class PlanChangeSpecs(OwnBillingHost billing) : IClassFixture<OwnB
                     default:
                         var span = (int)(billing.Clock.Now - start).TotalSeconds;
                         used.Add((start + Duration.FromSeconds(random.Next(span)), random.Next(1, 50)));
-                        await Use(tenant, $"{step}", InstantPattern.ExtendedIso.Format(used[^1].Time), used[^1].Calls);
+                        await billing.Use(tenant, $"{step}", InstantPattern.ExtendedIso.Format(used[^1].Time), used[^1].Calls);
                         break;
                 }
             }
@@ -278,8 +278,8 @@ public sealed class PlanChangeSpecs(OwnBillingHost billing) : IClassFixture<OwnB
             billing.Clock.Set(billing.Clock.Now + Duration.FromHours(1));
             (await tenant.Admin.Post($"/v1/subscriptions/{subscription}/cancel", new { when = "now" })).Status.ShouldBe(200);
             used.Add((start + Duration.FromHours(3), 7));
-            await Use(tenant, "after the last invoice", "2026-03-01T03:00:00Z", calls: 7);
-            await RunAt(InstantPattern.ExtendedIso.Format(billing.Clock.Now + Duration.FromDays(32)));
+            await billing.Use(tenant, "after the last invoice", "2026-03-01T03:00:00Z", calls: 7);
+            await billing.RunAt(InstantPattern.ExtendedIso.Format(billing.Clock.Now + Duration.FromDays(32)));
 
             var owed = used.Sum(it => it.Calls * (spans.Last(span => span.From <= it.Time).Price ?? 0));
             (await Invoices(tenant)).SelectMany(Lines).Where(line => line.Kind is "usage" or "late_usage")
@@ -340,22 +340,6 @@ public sealed class PlanChangeSpecs(OwnBillingHost billing) : IClassFixture<OwnB
         var answer = await tenant.Admin.Post($"/v1/subscriptions/{subscription}/change-plan", body);
         answer.Status.ShouldBe(200, answer.Text);
         return answer.Json;
-    }
-
-    private async Task RunAt(string now)
-    {
-        billing.Clock.Set(InstantPattern.ExtendedIso.Parse(now).Value);
-        await billing.Services.GetRequiredService<CloseBillingPeriodsRun>()
-            .Close(billing.Clock.Now, Cause.Unknown, BillingHost.Cancellation);
-    }
-
-    private async Task Use(TestTenant tenant, string id, string time, int calls, string? now = null)
-    {
-        if (now is not null)
-            billing.Clock.Set(InstantPattern.ExtendedIso.Parse(now).Value);
-        var used = await tenant.Partner.Post(
-            "/v1/usage/events", new { id, source = "test", type = "inference.call", time, data = new { calls = $"{calls}" } });
-        used.Status.ShouldBe(200, used.Text);
     }
 
     private static async Task<JsonElement> Subscription(TestTenant tenant, Guid subscription) =>
