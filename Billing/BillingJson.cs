@@ -2,6 +2,7 @@ using System.Text.Json.Serialization;
 using Platform.Billing.ApiKeys;
 using Platform.Billing.Catalog;
 using Platform.Billing.Invoices;
+using Platform.Billing.Ledger;
 using Platform.Billing.Rating;
 using Platform.Billing.Subscriptions;
 using Platform.Billing.Tenants;
@@ -42,6 +43,8 @@ namespace Platform.Billing;
 [JsonSerializable(typeof(InvoiceEvent))]
 [JsonSerializable(typeof(InvoiceView))]
 [JsonSerializable(typeof(Page<InvoiceView>))]
+[JsonSerializable(typeof(Page<LedgerPosting>))]
+[JsonSerializable(typeof(LedgerBalances))]
 [JsonSerializable(typeof(UsageProof))]
 [JsonSerializable(typeof(ReportUsage.ReportedEvent))]
 [JsonSerializable(typeof(ReportUsage.UsageReport))]

@@ -3,6 +3,7 @@ using Platform.Billing;
 using Platform.Billing.ApiKeys;
 using Platform.Billing.Catalog;
 using Platform.Billing.Invoices;
+using Platform.Billing.Ledger;
 using Platform.Billing.Subscriptions;
 using Platform.Billing.Tenants;
 using Platform.Billing.Usage;
@@ -25,6 +26,7 @@ builder.Services
     .AddSingleton<Projection, SubscriptionProjection>()
     .AddSingleton<Projection, BillingPeriodRows>()
     .AddSingleton<Projection, InvoiceProjection>()
+    .AddSingleton<Projection, LedgerEntries>()
     .AddSingleton<InvoicePeriod>()
     .AddSingleton<ChangeSubscription>()
     .AddSingleton<CloseBillingPeriodsRun>()

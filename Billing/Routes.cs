@@ -1,6 +1,7 @@
 using Platform.Billing.ApiKeys;
 using Platform.Billing.Catalog;
 using Platform.Billing.Invoices;
+using Platform.Billing.Ledger;
 using Platform.Billing.Paper;
 using Platform.Billing.Rating;
 using Platform.Billing.Subscriptions;
@@ -58,6 +59,10 @@ public static class Routes
             InvoiceView.Map(invoices);
             InvoiceDocument.Map(invoices);
             ProveUsage.Map(invoices);
+
+            var ledger = app.MapGroup("/v1/ledger").WithTags("Ledger");
+            LedgerPosting.Map(ledger);
+            LedgerBalances.Map(ledger);
 
             FocusExport.Map(app.MapGroup("/v1/exports").WithTags("Exports"));
         }

@@ -17,6 +17,6 @@ public static class FinalizeInvoice
     {
         InvoiceStatus.Missing => Refusal.Because("invoice.not_found", "There is no such invoice."),
         InvoiceStatus.Finalized => [],
-        _ => [new InvoiceFinalized(command.Number, invoice.Total, command.At, command.UsageTree)],
+        _ => [new InvoiceFinalized(command.Number, invoice.Total, invoice.Amounts, command.At, command.UsageTree)],
     };
 }

@@ -36,10 +36,18 @@ public sealed record InvoiceLineAdded(
     : InvoiceEvent;
 
 /// <param name="Number">Gapless per issuer and year, for example <c>2026-000042</c>.</param>
+/// <param name="Amounts">What the total is made of, by kind of line: the ledger posts from this event alone.</param>
 /// <param name="UsageTree">Over the usage events that the invoice counts; absent in events from before there was one.</param>
 public sealed record InvoiceFinalized(
-    string Number, Money Total, Instant At,
-    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] UsageTreeHead? UsageTree = null) : InvoiceEvent;
+    string Number, Money Total, IReadOnlyList<InvoicedAmount> Amounts, Instant At,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] UsageTreeHead? UsageTree = null) : InvoiceEvent
+{
+    public bool Equals(InvoiceFinalized? other) =>
+        other is not null && Number == other.Number && Total == other.Total && Amounts.SequenceEqual(other.Amounts)
+        && At == other.At && UsageTree == other.UsageTree;
+
+    public override int GetHashCode() => HashCode.Combine(Number, Total, At);
+}
 
 public enum InvoiceStatus
 {
@@ -49,10 +57,13 @@ public enum InvoiceStatus
 }
 
 /// <summary>Only what the invoice features need to decide. What people read is <see cref="InvoiceView"/>.</summary>
+/// <param name="Amounts">What the lines sum to, by kind.</param>
 /// <param name="CarriedForward">Credit that the subscription's next invoice begins with.</param>
-public sealed record Invoice(InvoiceStatus Status, Money Total, int LineCount, Money CarriedForward) : IEvolve<Invoice, InvoiceEvent>
+public sealed record Invoice(
+    InvoiceStatus Status, Money Total, IReadOnlyList<InvoicedAmount> Amounts, int LineCount, Money CarriedForward)
+    : IEvolve<Invoice, InvoiceEvent>
 {
-    public static Invoice Initial => new(InvoiceStatus.Missing, Total: default, LineCount: 0, CarriedForward: default);
+    public static Invoice Initial => new(InvoiceStatus.Missing, Total: default, Amounts: [], LineCount: 0, CarriedForward: default);
 
     public static StreamId Stream(TenantId tenant, InvoiceId invoice) => new(tenant.Value, "invoice", invoice.Value);
 
@@ -67,6 +78,7 @@ public sealed record Invoice(InvoiceStatus Status, Money Total, int LineCount, M
         InvoiceLineAdded line => invoice with
         {
             Total = invoice.Total + line.Amount,
+            Amounts = InvoicedAmount.Add(invoice.Amounts, line.Kind, line.Amount),
             LineCount = invoice.LineCount + 1,
             CarriedForward = Carried(invoice, line),
         },

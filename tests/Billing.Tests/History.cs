@@ -77,5 +77,7 @@ internal static class History
         new(cents, Currency.EUR), FirstOfJanuary, FirstOfFebruary, PlanVersion: 1, FirstOfFebruary);
 
     public static InvoiceFinalized Finalized(long cents = 100_00, UsageTreeHead? tree = null) =>
-        new("2026-000042", new(cents, Currency.EUR), FirstOfFebruary, tree);
+        new(
+            "2026-000042", new(cents, Currency.EUR), cents == 0 ? [] : [new(LineKind.Usage, new(cents, Currency.EUR))],
+            FirstOfFebruary, tree);
 }

@@ -154,7 +154,8 @@ public sealed class ClosePeriodsSpecs(OwnBillingHost billing) : IClassFixture<Ow
         await tenant.Admin.Post($"/v1/subscriptions/{subscription}/close-period");
         var rebuild = billing.Services.GetRequiredService<Rebuild>();
         rebuild.Projections.ShouldBe(
-            ["tenants", "api_keys", "meters", "plans", "subscriptions", "billing_periods", "invoices"], ignoreOrder: true);
+            ["tenants", "api_keys", "meters", "plans", "subscriptions", "billing_periods", "invoices", "ledger_entries"],
+            ignoreOrder: true);
 
         foreach (var projection in rebuild.Projections)
         {

@@ -23,6 +23,9 @@ public sealed class SecuritySpecs(BillingHost billing)
     [InlineData("GET", "/v1/usage/quarantine")]
     [InlineData("GET", "/v1/invoices")]
     [InlineData("GET", $"/v1/invoices/{Anything}/usage-proof")]
+    [InlineData("GET", "/v1/ledger/postings")]
+    [InlineData("GET", "/v1/ledger/balances")]
+    [InlineData("GET", "/v1/ledger/trial-balance")]
     [InlineData("POST", "/v1/tenants")]
     [InlineData("POST", "/v1/api-keys")]
     [InlineData("POST", $"/v1/api-keys/{Anything}/revoke")]
@@ -90,6 +93,7 @@ public sealed class SecuritySpecs(BillingHost billing)
     [Theory]
     [InlineData("/v1/tenants")]
     [InlineData("/v1/usage/quarantine")]
+    [InlineData("/v1/ledger/trial-balance")]
     public async Task What_concerns_all_tenants_is_for_operators(string path)
     {
         var tenant = await billing.NewTenant();

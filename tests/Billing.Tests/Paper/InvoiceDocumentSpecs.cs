@@ -73,7 +73,7 @@ public class InvoiceDocumentSpecs(BillingHost billing)
                 : Line(number, cents: 1_234_56)),
         ];
         var draft = history.Aggregate((InvoiceView?)null, InvoiceView.Fold)!;
-        var invoice = InvoiceView.Fold(draft, new InvoiceFinalized("2026-000042", draft.Total, FirstOfFebruary))!;
+        var invoice = InvoiceView.Fold(draft, new InvoiceFinalized("2026-000042", draft.Total, Amounts: [], FirstOfFebruary))!;
         return new(
             invoice, "Example GPUs GmbH",
             new TenantView(TheTenant, "Zażółć & Söhne <Ltd>", Currency.EUR, "Europe/Berlin", 1, FirstOfJanuary));

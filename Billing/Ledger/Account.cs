@@ -1,0 +1,29 @@
+namespace Platform.Billing.Ledger;
+
+/// <summary>
+/// The chart of accounts, from the operator's side. Each tenant has one of each per currency; revenue and wallet are kept by the
+/// kind of line that moved them too. Names are permanent: they are stored with every entry.
+/// </summary>
+public enum Account
+{
+    /// <summary>Asset: what the tenant owes for finalized invoices.</summary>
+    Receivable,
+
+    /// <summary>Asset: what was received, by gateway or bank transfer.</summary>
+    Cash,
+
+    /// <summary>Liability: credit of the tenant that a later invoice uses up.</summary>
+    Wallet,
+
+    /// <summary>Liability: received beyond what was owed, to be paid back.</summary>
+    RefundsPayable,
+
+    /// <summary>Liability: tax that was invoiced for the authorities.</summary>
+    TaxPayable,
+
+    /// <summary>Income: what was invoiced, without tax.</summary>
+    Revenue,
+
+    /// <summary>Expense: invoices that were given up.</summary>
+    BadDebt,
+}

@@ -1,0 +1,36 @@
+using System.Diagnostics;
+using Platform.Billing.Invoices;
+using Platform.Billing.Rating;
+
+namespace Platform.Billing.Ledger;
+
+/// <summary>
+/// The accounting rules: which events move money between accounts, and how. Pure. An event carries all that its posting needs,
+/// because a posting is made from it alone.
+/// </summary>
+public static class Postings
+{
+    /// <summary>Every event type that <see cref="Of"/> knows a rule for.</summary>
+    public static readonly IReadOnlySet<Type> Sources = new HashSet<Type> { typeof(InvoiceFinalized) };
+
+    /// <summary>Null where the event moved nothing: an invoice of zero.</summary>
+    public static Posting? Of(object @event) => @event switch
+    {
+        // The tenant owes the total, and each kind of line says what for.
+        InvoiceFinalized it => Posting.Balanced(
+            it.At,
+            [
+                Entry.Debit(Account.Receivable, it.Total),
+                .. it.Amounts.Select(each => Entry.Credit(AccountOf(each.Kind), each.Amount, each.Kind)),
+            ]),
+        _ => throw new UnreachableException($"No posting is known for {@event.GetType().Name}."),
+    };
+
+    /// <summary>What a line's amount is credited to.</summary>
+    public static Account AccountOf(LineKind kind) => kind switch
+    {
+        LineKind.RecurringFee or LineKind.Usage or LineKind.LateUsage => Account.Revenue,
+        LineKind.CreditBroughtForward or LineKind.CreditCarriedForward => Account.Wallet,
+        _ => throw new UnreachableException($"No account is known for lines of {kind}."),
+    };
+}

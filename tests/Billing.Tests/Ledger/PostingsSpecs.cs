@@ -1,0 +1,86 @@
+using NodaTime;
+using Platform.Billing.Invoices;
+using Platform.Billing.Ledger;
+using Platform.Billing.Rating;
+using Platform.Contracts;
+using static Platform.Billing.Ledger.Account;
+using static Platform.Billing.Tests.History;
+
+namespace Platform.Billing.Tests.Ledger;
+
+/// <summary>What each financial event means for the accounts, in cents: above zero a debit, below zero a credit.</summary>
+public class PostingsSpecs
+{
+    public static TheoryData<string, object, (Account, LineKind?, long)[]> Rules => new()
+    {
+        {
+            "an invoice is owed and earned", Invoiced((LineKind.RecurringFee, 31_00), (LineKind.Usage, 12_50)),
+            [(Receivable, null, 43_50), (Revenue, LineKind.RecurringFee, -31_00), (Revenue, LineKind.Usage, -12_50)]
+        },
+        {
+            "what late usage takes back is earned no more", Invoiced((LineKind.RecurringFee, 31_00), (LineKind.LateUsage, -1_00)),
+            [(Receivable, null, 30_00), (Revenue, LineKind.RecurringFee, -31_00), (Revenue, LineKind.LateUsage, 1_00)]
+        },
+        {
+            "credit carried forward is owed to the tenant",
+            Invoiced((LineKind.Usage, 2_00), (LineKind.LateUsage, -50_00), (LineKind.CreditCarriedForward, 48_00)),
+            [(Revenue, LineKind.Usage, -2_00), (Revenue, LineKind.LateUsage, 50_00), (Wallet, LineKind.CreditCarriedForward, -48_00)]
+        },
+        {
+            "credit brought forward is owed no more", Invoiced((LineKind.Usage, 50_00), (LineKind.CreditBroughtForward, -48_00)),
+            [(Receivable, null, 2_00), (Revenue, LineKind.Usage, -50_00), (Wallet, LineKind.CreditBroughtForward, 48_00)]
+        },
+        { "a line of zero moves nothing", Invoiced((LineKind.Usage, 0), (LineKind.RecurringFee, 31_00)),
+            [(Receivable, null, 31_00), (Revenue, LineKind.RecurringFee, -31_00)] },
+    };
+
+    [Theory]
+    [MemberData(nameof(Rules))]
+    public void Every_financial_event_is_one_posting(string rule, object @event, (Account, LineKind?, long)[] expected)
+    {
+        var posting = Postings.Of(@event).ShouldNotBeNull(rule);
+
+        posting.Entries.Select(entry => (entry.Account, entry.Kind, entry.Amount.MinorUnits)).ShouldBe(expected, rule);
+        posting.At.ShouldBe(FirstOfFebruary);
+    }
+
+    [Fact]
+    public void An_invoice_of_zero_moves_nothing() => Postings.Of(Invoiced((LineKind.Usage, 0))).ShouldBeNull();
+
+    [Fact]
+    public void Every_source_of_a_posting_has_a_rule_and_nothing_else_has()
+    {
+        Rules.Select(row => row.Data.Item2.GetType()).Distinct().ShouldBe(Postings.Sources, ignoreOrder: true);
+        Should.Throw<System.Diagnostics.UnreachableException>(() => Postings.Of(Drafted()));
+    }
+
+    [Fact]
+    public void Every_kind_of_line_has_an_account()
+    {
+        foreach (var kind in Enum.GetValues<LineKind>())
+            Enum.IsDefined(Postings.AccountOf(kind)).ShouldBeTrue(kind.ToString());
+    }
+
+    [Fact]
+    public void A_posting_that_does_not_balance_is_a_bug_in_every_currency_by_itself()
+    {
+        Unbalanced(Entry.Debit(Receivable, Euro(1_00)));
+        Unbalanced(Entry.Debit(Receivable, Euro(1_00)), Entry.Credit(Revenue, Euro(99)));
+        Unbalanced(Entry.Debit(Receivable, Euro(1_00)), Entry.Credit(Revenue, new(1_00, Currency.USD)));
+        Unbalanced(Entry.Debit(Receivable, Euro(1_00)), Entry.Credit(Revenue, Euro(-1_00)));
+        Posting.Balanced(Noon, Entry.Debit(Receivable, Euro(1_00)), Entry.Credit(Revenue, Euro(1_00)))!.Entries.Count.ShouldBe(2);
+        // An invoice whose lines do not make up its total never reaches the books.
+        Should.Throw<InvalidOperationException>(() => Postings.Of(Finalized(cents: 1_00) with { Amounts = [] }));
+
+        static void Unbalanced(params Entry[] entries) =>
+            Should.Throw<InvalidOperationException>(() => Posting.Balanced(Noon, entries));
+    }
+
+    private static Money Euro(long cents) => new(cents, Currency.EUR);
+
+    private static InvoiceFinalized Invoiced(params (LineKind Kind, long Cents)[] amounts) =>
+        Finalized(amounts.Sum(amount => amount.Cents)) with
+        {
+            Amounts = [.. amounts.Select(amount => new InvoicedAmount(amount.Kind, Euro(amount.Cents)))],
+        };
+}
