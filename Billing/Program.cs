@@ -4,6 +4,7 @@ using Platform.Billing.ApiKeys;
 using Platform.Billing.Catalog;
 using Platform.Billing.Invoices;
 using Platform.Billing.Ledger;
+using Platform.Billing.Recurring;
 using Platform.Billing.Subscriptions;
 using Platform.Billing.Tenants;
 using Platform.Billing.Usage;
@@ -29,7 +30,8 @@ builder.Services
     .AddSingleton<Projection, LedgerEntries>()
     .AddSingleton<InvoicePeriod>()
     .AddSingleton<ChangeSubscription>()
-    .AddSingleton<CloseBillingPeriodsRun>()
+    .AddSingleton<TenantClock>()
+    .AddDueWork()
     .AddSingleton<UsageIntake>()
     .AddSingleton<ReportedMeters>()
     .AddSingleton<ReportedUsage>()

@@ -1,4 +1,5 @@
 using Microsoft.AspNetCore.Http.HttpResults;
+using Platform.Billing.Tenants;
 using Platform.Contracts;
 using Platform.EventStore;
 using Platform.ServiceDefaults;
@@ -15,10 +16,10 @@ public static class ClosePeriodNow
         subscriptions.MapPost("/{id}/close-period", Handle).WithName(nameof(ClosePeriodNow)).ForAdmins().Idempotent();
 
     private static async Task<Results<Created<InvoiceView>, ProblemHttpResult>> Handle(
-        SubscriptionId id, Caller caller, RequestId requestId, InvoicePeriod invoices, Documents documents, TimeProvider clock,
+        SubscriptionId id, Caller caller, RequestId requestId, InvoicePeriod invoices, Documents documents, TenantClock clock,
         CancellationToken cancellation)
     {
-        var now = clock.Now();
+        var now = await clock.Now(caller.TenantId, cancellation);
         InvoicePeriod.Outcome outcome;
         do
         {

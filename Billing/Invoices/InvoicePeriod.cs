@@ -1,5 +1,6 @@
 using NodaTime;
 using Platform.Billing.Subscriptions;
+using Platform.Billing.Tenants;
 using Platform.Billing.Usage;
 using Platform.Contracts;
 using Platform.EventStore;
@@ -14,7 +15,7 @@ namespace Platform.Billing.Invoices;
 /// that has ended takes late usage alone, and makes no invoice where there is none.
 /// </summary>
 public sealed class InvoicePeriod(
-    EventStore.EventStore store, Documents documents, RollUpUsage rollUp, UsageLimits limits, TimeProvider clock)
+    EventStore.EventStore store, Documents documents, RollUpUsage rollUp, UsageLimits limits, TenantClock clock)
 {
     /// <param name="Subscription">As it is now.</param>
     /// <param name="InvoiceId">The invoice that was made; null where there was nothing to close.</param>
@@ -50,7 +51,7 @@ public sealed class InvoicePeriod(
             {
                 // 1 decide where the period ends
                 var (subscription, version) = await transaction.Load<Subscription, SubscriptionEvent>(stream, token);
-                var at = clock.Now();
+                var at = await clock.Now(tenant, token);
                 // What was seen stays seen, also where retention has taken it since.
                 var through = Math.Max(
                     subscription.UsageThrough, await PeriodUsage.NewestPosition(transaction.Connection, tenant, token));

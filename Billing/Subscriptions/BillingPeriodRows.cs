@@ -1,13 +1,12 @@
 using System.Diagnostics;
 using NodaTime;
 using Npgsql;
+using Platform.Billing.Recurring;
+using Platform.Billing.Tenants;
 using Platform.Contracts;
 using Platform.EventStore;
 
 namespace Platform.Billing.Subscriptions;
-
-/// <summary>A running period whose end has come.</summary>
-public sealed record DuePeriod(TenantId TenantId, SubscriptionId SubscriptionId, Instant End);
 
 /// <summary>
 /// One row per billing period of each subscription, so that due periods are found by an index and late usage finds the period
@@ -74,19 +73,31 @@ public sealed class BillingPeriodRows : Projection
         }
     }
 
-    /// <summary>A page of periods that ended, of all tenants, the longest due first.</summary>
-    public static Task<IReadOnlyList<DuePeriod>> Due(
-        BillingDatabase database, Instant asOf, DuePeriod? after, int limit, CancellationToken cancellation) =>
+    /// <summary>A page of the moments at which periods of live tenants ended, the longest due first.</summary>
+    public static Task<IReadOnlyList<DueTenant>> Due(
+        BillingDatabase database, Instant asOf, DueTenant? after, int limit, CancellationToken cancellation) =>
         database.ReadAllTenants(
-            """
-            select tenant_id, subscription_id, ends_at from billing.billing_periods
-            where invoice_id is null and ends_at <= $1
-              and ($2 is null or (ends_at, tenant_id, subscription_id) > ($2, $3, $4))
-            order by ends_at, tenant_id, subscription_id
-            limit $5
+            $"""
+            select distinct ends_at, tenant_id from billing.billing_periods
+            where invoice_id is null and ends_at <= $1 and ($2 is null or (ends_at, tenant_id) > ($2, $3)) and {TenantView.IsLive}
+            order by ends_at, tenant_id
+            limit $4
             """,
-            row => new DuePeriod(new(row.GetGuid(0)), new(row.GetGuid(1)), row.Instant(2)),
+            row => new DueTenant(row.Instant(0), new(row.GetGuid(1))),
             cancellation,
-            Sql.P(asOf), Sql.Optional(after?.End), Sql.Optional(after?.TenantId.Value), Sql.Optional(after?.SubscriptionId.Value),
-            Sql.P(limit));
+            Sql.P(asOf), Sql.Optional(after?.At), Sql.Optional(after?.TenantId.Value), Sql.P(limit));
+
+    /// <summary>The running periods of a tenant that end up to an instant, the first to end first.</summary>
+    public static Task<IReadOnlyList<(SubscriptionId SubscriptionId, Instant End)>> Ending(
+        BillingDatabase database, TenantId tenant, Instant upTo, CancellationToken cancellation) =>
+        database.Read(
+            tenant,
+            """
+            select subscription_id, ends_at from billing.billing_periods
+            where tenant_id = $1 and invoice_id is null and ends_at <= $2
+            order by ends_at, subscription_id
+            """,
+            row => (new SubscriptionId(row.GetGuid(0)), row.Instant(1)),
+            cancellation,
+            Sql.P(tenant.Value), Sql.P(upTo));
 }

@@ -1,6 +1,7 @@
 using Microsoft.AspNetCore.Http.HttpResults;
 using NodaTime;
 using Platform.Billing.Invoices;
+using Platform.Billing.Tenants;
 using Platform.Contracts;
 using Platform.EventStore;
 using Platform.ServiceDefaults;
@@ -57,18 +58,18 @@ public static class CancelSubscription
     }
 
     private static async Task<Results<Ok<SubscriptionView>, ProblemHttpResult>> Cancel(
-        SubscriptionId id, Cancellation request, Caller caller, ChangeSubscription change, TimeProvider clock,
+        SubscriptionId id, Cancellation request, Caller caller, ChangeSubscription change, TenantClock clock,
         CancellationToken cancellation)
     {
-        var now = clock.Now();
+        var now = await clock.Now(caller.TenantId, cancellation);
         return await change.Apply(
             caller, id, now, (_, subscription, _) => Task.FromResult(Decide(new(request.When, now), subscription)), cancellation);
     }
 
     private static async Task<Results<Ok<SubscriptionView>, ProblemHttpResult>> Withdraw(
-        SubscriptionId id, Caller caller, ChangeSubscription change, TimeProvider clock, CancellationToken cancellation)
+        SubscriptionId id, Caller caller, ChangeSubscription change, TenantClock clock, CancellationToken cancellation)
     {
-        var now = clock.Now();
+        var now = await clock.Now(caller.TenantId, cancellation);
         return await change.Apply(
             caller, id, now, (_, subscription, _) => Task.FromResult(DecideWithdrawal(now, subscription)), cancellation);
     }

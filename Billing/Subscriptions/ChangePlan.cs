@@ -55,13 +55,13 @@ public static class ChangePlan
         subscriptions.MapPost("/{id}/change-plan", Handle).WithName(nameof(ChangePlan)).ForAdmins().Idempotent();
 
     private static async Task<Results<Ok<SubscriptionView>, ProblemHttpResult>> Handle(
-        SubscriptionId id, PlanChange request, Caller caller, ChangeSubscription change, Documents documents, TimeProvider clock,
+        SubscriptionId id, PlanChange request, Caller caller, ChangeSubscription change, Documents documents, TenantClock clock,
         CancellationToken cancellation)
     {
         if (await TenantView.Find(documents, caller.TenantId, cancellation) is not { } tenant)
             return Problems.NotFound("tenant");
 
-        var now = clock.Now();
+        var now = await clock.Now(caller.TenantId, cancellation);
         var plan = await PlanView.Find(documents, request.PlanId, cancellation);
         return await change.Apply(
             caller, id, now,

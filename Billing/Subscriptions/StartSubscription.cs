@@ -67,14 +67,14 @@ public static class StartSubscription
         subscriptions.MapPost("/", Handle).WithName(nameof(StartSubscription)).ForAdmins().Idempotent();
 
     private static async Task<Results<Created<SubscriptionView>, ProblemHttpResult>> Handle(
-        NewSubscription request, Caller caller, RequestId requestId, EventStore.EventStore store, Documents documents, TimeProvider clock,
+        NewSubscription request, Caller caller, RequestId requestId, EventStore.EventStore store, Documents documents, TenantClock clock,
         CancellationToken cancellation)
     {
         if (await TenantView.Find(documents, caller.TenantId, cancellation) is not { } tenant)
             return Problems.NotFound("tenant");
 
         var id = new SubscriptionId(requestId.Value);
-        var at = clock.Now();
+        var at = await clock.Now(caller.TenantId, cancellation);
         var plan = await PlanView.Find(documents, request.PlanId, cancellation);
 
         var decided = await store.Transact(

@@ -9,10 +9,20 @@ using Platform.ServiceDefaults;
 namespace Platform.Billing.Tenants;
 
 /// <summary>The tenant as people read it.</summary>
+/// <param name="Clock">What time it is for a sandbox; null for a live tenant, whose time is the real one.</param>
 public sealed record TenantView(
-    TenantId TenantId, string Name, Currency Currency, string TimeZone, int BillingAnchorDay, Instant RegisteredAt)
+    TenantId TenantId, string Name, Currency Currency, string TimeZone, int BillingAnchorDay, Instant RegisteredAt, Instant? Clock = null)
 {
     public const string Table = "tenants";
+
+    /// <summary>
+    /// An SQL condition over a column <c>tenant_id</c>, for the system role: rows of live tenants. What the passing of real time brings
+    /// about concerns them alone.
+    /// </summary>
+    public const string IsLive = "tenant_id not in (select tenant_id from billing.tenants where data ->> 'clock' is not null)";
+
+    /// <summary>A tenant to try things out with: it has a time of its own, and its invoices are owed by nobody.</summary>
+    public bool Sandbox => Clock is not null;
 
     public static void Map(RouteGroupBuilder tenants)
     {
@@ -49,7 +59,8 @@ public sealed class TenantProjection : DocumentProjection<TenantView, TenantEven
 
     protected override TenantView? Fold(TenantView? view, TenantEvent @event, RecordedEvent recorded) => @event switch
     {
-        TenantRegistered it => new(it.TenantId, it.Name, it.Currency, it.TimeZone, it.BillingAnchorDay, it.At),
+        TenantRegistered it => new(it.TenantId, it.Name, it.Currency, it.TimeZone, it.BillingAnchorDay, it.At, it.Clock),
+        TenantClockAdvanced it => view! with { Clock = it.To },
         _ => throw new UnreachableException($"TenantView does not know {@event.GetType().Name}."),
     };
 }

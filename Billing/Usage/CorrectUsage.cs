@@ -3,6 +3,7 @@ using Microsoft.AspNetCore.Http.HttpResults;
 using NodaTime;
 using Npgsql;
 using Platform.Billing.Catalog;
+using Platform.Billing.Tenants;
 using Platform.EventStore;
 using Platform.ServiceDefaults;
 
@@ -40,7 +41,7 @@ public static class CorrectUsage
         usage.MapPost("/corrections", Handle).WithName(nameof(CorrectUsage)).ForUsageReporters().Idempotent();
 
     private static async Task<Results<Created<UsageCorrection>, ProblemHttpResult>> Handle(
-        NewCorrection request, Caller caller, RequestId requestId, EventStore.EventStore store, Documents documents, TimeProvider clock,
+        NewCorrection request, Caller caller, RequestId requestId, EventStore.EventStore store, Documents documents, TenantClock clock,
         UsageLimits limits, CancellationToken cancellation)
     {
         Check(request);
@@ -57,7 +58,7 @@ public static class CorrectUsage
                 if (Refuse(found, caller.IsOperator) is { } refusal)
                     return (null, refusal.ToProblem());
 
-                var now = clock.Now();
+                var now = await clock.Now(caller.TenantId, token);
                 if (request.Data is { } data)
                 {
                     var amended = found!.Reported with { Data = data };

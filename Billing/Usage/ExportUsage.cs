@@ -5,6 +5,7 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using Microsoft.AspNetCore.Http.HttpResults;
 using NodaTime.Text;
+using Platform.Billing.Tenants;
 using Platform.Contracts;
 using Platform.EventStore;
 using Platform.ServiceDefaults;
@@ -26,11 +27,11 @@ public static class ExportUsage
 
     private static async Task<Results<PushStreamHttpResult, ProblemHttpResult>> Handle(
         [AsParameters] UsageQuery query, string? format, Caller caller, Documents documents, BillingDatabase database,
-        TimeProvider clock, CancellationToken cancellation)
+        TenantClock clock, CancellationToken cancellation)
     {
         if (format is not ("csv" or "ndjson"))
             throw new InvalidRequestException("format", "csv or ndjson.");
-        var (asked, problem) = await query.Read(caller.TenantId, documents, clock.Now(), cancellation);
+        var (asked, problem) = await query.Read(caller.TenantId, documents, clock, cancellation);
         if (asked is null)
             return problem!;
 

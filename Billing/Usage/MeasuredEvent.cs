@@ -2,6 +2,7 @@ using System.Text.Json;
 using Microsoft.AspNetCore.Http.HttpResults;
 using NodaTime;
 using Npgsql;
+using Platform.Billing.Tenants;
 using Platform.Contracts;
 using Platform.EventStore;
 using Platform.ServiceDefaults;
@@ -26,9 +27,9 @@ public sealed record MeasuredEvent(
 
     private static async Task<Results<Ok<Page<MeasuredEvent>>, ProblemHttpResult>> List(
         [AsParameters] PageQuery page, [AsParameters] UsageQuery query, Caller caller, Documents documents,
-        BillingDatabase database, TimeProvider clock, CancellationToken cancellation)
+        BillingDatabase database, TenantClock clock, CancellationToken cancellation)
     {
-        var (asked, problem) = await query.Read(caller.TenantId, documents, clock.Now(), cancellation);
+        var (asked, problem) = await query.Read(caller.TenantId, documents, clock, cancellation);
         if (asked is null)
             return problem!;
 

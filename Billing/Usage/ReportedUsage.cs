@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Platform.Billing.Tenants;
 using Platform.ServiceDefaults;
 
 namespace Platform.Billing.Usage;
@@ -8,7 +9,7 @@ namespace Platform.Billing.Usage;
 public sealed record ReportedOutcome(string? Source, string? Id, UsageOutcome? Outcome, IReadOnlyList<UsageFault> Faults);
 
 /// <summary>Reads reported events, checks them against the meters, and takes what is right.</summary>
-public sealed class ReportedUsage(UsageIntake intake, ReportedMeters meters, TimeProvider clock, UsageLimits limits)
+public sealed class ReportedUsage(UsageIntake intake, ReportedMeters meters, TenantClock clock, UsageLimits limits)
 {
     private static readonly JsonDocumentOptions strict = new() { AllowDuplicateProperties = false, MaxDepth = 8 };
 
@@ -22,7 +23,7 @@ public sealed class ReportedUsage(UsageIntake intake, ReportedMeters meters, Tim
         // 1 read all, 2 check all against the meters, 3 take what is right in one transaction
         var read = reported.Select(json => UsageEventReader.Read(json, caller.TenantId)).ToList();
         var known = await meters.Of(read.Select(it => it.Event?.Type).OfType<string>(), cancellation);
-        var now = clock.Now();
+        var now = await clock.Now(caller.TenantId, cancellation);
         var faults = read
             .Select(it => it.Event is { } readable ? UsageEventReader.Check(readable, known, now, limits) : it.Faults)
             .ToList();

@@ -65,12 +65,12 @@ public static class UsageByWindow
 
     private static async Task<Results<Ok<MeteredUsage>, ProblemHttpResult>> Handle(
         [AsParameters] UsageQuery query, string? window, string? group_by, Caller caller, Documents documents,
-        BillingDatabase database, TimeProvider clock, CancellationToken cancellation)
+        BillingDatabase database, TenantClock clock, CancellationToken cancellation)
     {
         var unit = window ?? "day";
         if (unit is not ("hour" or "day" or "month"))
             throw new InvalidRequestException("window", "hour, day or month.");
-        var (asked, problem) = await query.Read(caller.TenantId, documents, clock.Now(), cancellation);
+        var (asked, problem) = await query.Read(caller.TenantId, documents, clock, cancellation);
         if (asked is null)
             return problem!;
         if (await TenantView.Find(documents, caller.TenantId, cancellation) is not { } tenant)

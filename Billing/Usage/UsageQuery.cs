@@ -2,6 +2,7 @@ using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.AspNetCore.Mvc;
 using NodaTime;
 using Platform.Billing.Catalog;
+using Platform.Billing.Tenants;
 using Platform.Contracts;
 using Platform.EventStore;
 using Platform.ServiceDefaults;
@@ -26,7 +27,7 @@ public sealed record UsageQuery(
 
     /// <exception cref="InvalidRequestException">Something cannot be read.</exception>
     internal async Task<(Asked? Asked, ProblemHttpResult? Problem)> Read(
-        TenantId tenant, Documents documents, Instant now, CancellationToken cancellation)
+        TenantId tenant, Documents documents, TenantClock clock, CancellationToken cancellation)
     {
         var (start, end) = (QueryInstant.Required(From, "from"), QueryInstant.Required(To, "to"));
         new FieldErrors()
@@ -51,6 +52,8 @@ public sealed record UsageQuery(
         new FieldErrors()
             .Require(!Filter?.Any(text => text.Contains('\0', StringComparison.Ordinal)) ?? true, "filter", "A filter is text.")
             .ThrowIfAny();
+
+        var now = await clock.Now(tenant, cancellation);
         return (new(meter, version, new(tenant, definition, [start, end], HoldsUntil: now) { Only = only, Version = new(meter.MeterId, version) }), null);
     }
 

@@ -18,6 +18,7 @@ public class EventContract
     public static TheoryData<string, object> Samples => new()
     {
         { "tenant.registered.v1", TenantRegistered() },
+        { "tenant.clock_advanced.v1", new TenantClockAdvanced(FirstOfMarch) },
         { "api_key.issued.v1", KeyIssued() },
         { "api_key.revoked.v1", KeyRevoked() },
         { "meter.defined.v1", MeterDefined() },
@@ -46,6 +47,16 @@ public class EventContract
         Stored.Events.NameOf(sample).ShouldBe(name);
         Approve.Text(Pretty.Json(json) + "\n", $"{name}.json");
         Stored.Events.Deserialize(name, json).ShouldBe(sample);
+    }
+
+    [Fact]
+    public void A_sandbox_keeps_the_time_at_which_it_began()
+    {
+        var sample = TenantRegistered() with { Clock = FirstOfJanuary };
+        var json = Stored.Events.Serialize(sample);
+
+        Approve.Text(Pretty.Json(json) + "\n", "tenant.registered.v1.sandbox.json");
+        Stored.Events.Deserialize("tenant.registered.v1", json).ShouldBe(sample);
     }
 
     [Fact]

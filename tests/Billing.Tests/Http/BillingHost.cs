@@ -10,7 +10,7 @@ using Microsoft.Extensions.Logging;
 using NodaTime;
 using NodaTime.Text;
 using Npgsql;
-using Platform.Billing.Invoices;
+using Platform.Billing.Recurring;
 using Platform.Contracts;
 using Platform.EventStore;
 using Platform.Testing;
@@ -105,10 +105,13 @@ public class BillingHost : IAsyncLifetime
     }
 
     /// <summary>A new tenant with one key per scope.</summary>
-    public async Task<TestTenant> NewTenant(string timeZone = "Etc/UTC", string currency = "EUR", int anchorDay = 1)
+    /// <param name="sandboxAt">The time at which a sandbox begins; a live tenant if absent.</param>
+    public async Task<TestTenant> NewTenant(
+        string timeZone = "Etc/UTC", string currency = "EUR", int anchorDay = 1, string? sandboxAt = null)
     {
         var tenant = await Operator.Post(
-            "/v1/tenants", new { name = "Acme", currency, time_zone = timeZone, billing_anchor_day = anchorDay });
+            "/v1/tenants",
+            new { name = "Acme", currency, time_zone = timeZone, billing_anchor_day = anchorDay, sandbox = sandboxAt is not null, clock = sandboxAt });
         tenant.Status.ShouldBe(201, tenant.Text);
         var id = new TenantId(tenant.Json.GetProperty("tenant_id").GetGuid());
 
@@ -165,7 +168,7 @@ public class BillingHost : IAsyncLifetime
     public async Task RunAt(string now)
     {
         Clock.Set(InstantPattern.ExtendedIso.Parse(now).Value);
-        await Services.GetRequiredService<CloseBillingPeriodsRun>().Close(Clock.Now, Cause.Unknown, Cancellation);
+        await Services.GetRequiredService<RunDueWork>().Run(Clock.Now, Cause.Unknown, Cancellation);
     }
 
     /// <summary>Reports calls of a time, at a time to which it sets the clock.</summary>

@@ -2,6 +2,7 @@ using System.Text.Json;
 using Microsoft.Extensions.DependencyInjection;
 using NodaTime;
 using Platform.Billing.Invoices;
+using Platform.Billing.Recurring;
 using Platform.Billing.Tests.Usage;
 using Platform.Contracts.Messages;
 using Platform.EventStore;
@@ -97,8 +98,8 @@ public sealed class ClosePeriodsSpecs(OwnBillingHost billing) : IClassFixture<Ow
         var tenant = await billing.NewTenant();
         await BillingHost.Subscribe(tenant, await billing.NewCatalog());
 
-        await billing.Services.GetRequiredService<CloseBillingPeriodsRun>()
-            .Close(billing.Clock.Now + Duration.FromDays(400), Cause.Unknown, BillingHost.Cancellation);
+        await billing.Services.GetRequiredService<RunDueWork>()
+            .Run(billing.Clock.Now + Duration.FromDays(400), Cause.Unknown, BillingHost.Cancellation);
 
         (await Invoices(tenant)).ShouldBeEmpty();
     }
@@ -181,8 +182,8 @@ public sealed class ClosePeriodsSpecs(OwnBillingHost billing) : IClassFixture<Ow
         Total(invoice).ShouldBe("901");
     }
 
-    private Task<int> Run() => billing.Services.GetRequiredService<CloseBillingPeriodsRun>()
-        .Close(billing.Clock.Now, Cause.Unknown, BillingHost.Cancellation);
+    private Task<int> Run() => billing.Services.GetRequiredService<RunDueWork>()
+        .Run(billing.Clock.Now, Cause.Unknown, BillingHost.Cancellation);
 
     private static async Task Use(TestTenant tenant, string id, string time, int calls = 1) =>
         (await tenant.Partner.Post("/v1/usage/events", new

@@ -1,6 +1,6 @@
 using Microsoft.Extensions.DependencyInjection;
 using NodaTime;
-using Platform.Billing.Invoices;
+using Platform.Billing.Recurring;
 using Platform.Billing.Tests.Http;
 using Platform.EventStore;
 
@@ -61,8 +61,8 @@ public sealed class RatedPlanSpecs(OwnBillingHost billing) : IClassFixture<OwnBi
             data = new { units },
         })).Status.ShouldBe(200);
 
-        Task CloseEnded() => billing.Services.GetRequiredService<CloseBillingPeriodsRun>()
-            .Close(billing.Clock.Now, Cause.Unknown, BillingHost.Cancellation);
+        Task CloseEnded() => billing.Services.GetRequiredService<RunDueWork>()
+            .Run(billing.Clock.Now, Cause.Unknown, BillingHost.Cancellation);
 
         async Task<(string?, string?, string?, string?)[]> Latest() =>
         [

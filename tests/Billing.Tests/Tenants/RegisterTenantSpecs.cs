@@ -17,6 +17,11 @@ public class RegisterTenantSpecs
         TenantSpec.Given().When(tenant => RegisterTenant.Decide(Register, tenant)).Then(TenantRegistered());
 
     [Fact]
+    public void A_sandbox_has_a_clock() =>
+        TenantSpec.Given().When(tenant => RegisterTenant.Decide(Register with { Clock = FirstOfMarch }, tenant))
+            .Then(TenantRegistered() with { Clock = FirstOfMarch });
+
+    [Fact]
     public void Registering_twice_changes_nothing() =>
         TenantSpec.Given(TenantRegistered()).When(tenant => RegisterTenant.Decide(Register, tenant)).ThenNothing();
 

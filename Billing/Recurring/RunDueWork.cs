@@ -1,0 +1,75 @@
+using MassTransit;
+using NodaTime;
+using Platform.Billing.Invoices;
+using Platform.Contracts;
+using Platform.Contracts.Messages;
+using Platform.EventStore;
+
+namespace Platform.Billing.Recurring;
+
+/// <summary>
+/// Does all that is due, of all live tenants. Any number may run at once and any number of times. One tenant's failure does not keep the
+/// others from theirs; the message is retried for those that failed.
+/// </summary>
+public sealed partial class RunDueWork(IEnumerable<IDueWork> works, TimeProvider clock, ILogger<RunDueWork> logger)
+{
+    private const int PageSize = 200;
+
+    /// <returns>How much was done, over all kinds of work.</returns>
+    /// <exception cref="AggregateException">Something could not be done; everything else was.</exception>
+    public async Task<int> Run(Instant asOf, Cause cause, CancellationToken cancellation)
+    {
+        // A sender whose clock is ahead cannot bring anything about before its time: usage of a period is still to come.
+        var now = Instant.Min(asOf, clock.Now());
+        var (done, failures) = (0, new List<Exception>());
+
+        foreach (var work in works)
+        {
+            for (DueTenant? last = null; ;)
+            {
+                var page = await work.Due(now, last, PageSize, cancellation);
+                foreach (var (_, tenant) in page)
+                {
+                    try
+                    {
+                        done += await work.Do(tenant, now, cause, cancellation);
+                    }
+                    catch (Exception error) when (error is not OperationCanceledException)
+                    {
+                        Failed(work.Name, tenant, error);
+                        failures.Add(error);
+                    }
+                }
+
+                if (page.Count < PageSize)
+                    break;
+                last = page[^1];
+            }
+        }
+
+        return failures.Count == 0 ? done : throw new AggregateException("Some work that is due was not done.", failures);
+    }
+
+    [LoggerMessage(EventId = 10, Level = LogLevel.Error, Message = "{Work} of {TenantId} was not done")]
+    private partial void Failed(string work, TenantId tenantId, Exception error);
+}
+
+/// <summary>The Scheduler says that time has passed.</summary>
+public sealed class CloseBillingPeriodsConsumer(RunDueWork run) : IConsumer<CloseBillingPeriods>
+{
+    public Task Consume(ConsumeContext<CloseBillingPeriods> context) => run.Run(
+        context.Message.AsOf,
+        new(context.CorrelationId ?? context.ConversationId, context.MessageId, "billing/close-billing-periods"),
+        context.CancellationToken);
+}
+
+internal static class DueWork
+{
+    extension(IServiceCollection services)
+    {
+        /// <summary>Every kind of recurring work, in the order in which what is due at one moment is done.</summary>
+        public IServiceCollection AddDueWork() => services
+            .AddSingleton<RunDueWork>()
+            .AddSingleton<IDueWork, CloseDuePeriods>();
+    }
+}
