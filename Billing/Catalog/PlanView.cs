@@ -16,11 +16,15 @@ public sealed record PlanView(
     public const string Table = "plans";
 
     public sealed record PlanVersion(
-        int Version, string DisplayName, Money RecurringFee, Proration Proration, IReadOnlyList<Charge> Charges, Instant PublishedAt);
+        int Version, string DisplayName, Money RecurringFee, Proration Proration, IReadOnlyList<Charge> Charges, Instant PublishedAt)
+    {
+        /// <summary>How long a billing period is.</summary>
+        public BillingInterval Interval { get; init; } = BillingInterval.Month;
+    }
 
     /// <summary>What rating needs of one version; versions never change.</summary>
     public PlanTerms? TermsOf(int version) => Versions.FirstOrDefault(it => it.Version == version) is { } found
-        ? new(found.DisplayName, Currency, found.RecurringFee, found.Proration, found.Charges)
+        ? new(found.DisplayName, Currency, found.RecurringFee, found.Proration, found.Charges) { Interval = found.Interval }
         : null;
 
     public static void Map(RouteGroupBuilder plans)
@@ -60,7 +64,7 @@ public sealed class PlanProjection : DocumentProjection<PlanView, PlanEvent>
             it.PlanId, it.Key, terms.Currency, it.Version,
             [
                 .. view?.Versions ?? [],
-                new(it.Version, terms.DisplayName, terms.RecurringFee, terms.Proration, terms.Charges, it.At),
+                new(it.Version, terms.DisplayName, terms.RecurringFee, terms.Proration, terms.Charges, it.At) { Interval = terms.Interval },
             ]),
         _ => throw new UnreachableException($"PlanView does not know {@event.GetType().Name}."),
     };

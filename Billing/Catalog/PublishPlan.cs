@@ -15,11 +15,14 @@ public static class PublishPlan
 {
     /// <param name="RecurringFee">For each billing period; its currency is the plan's.</param>
     /// <param name="Charges">At most one per meter.</param>
+    /// <param name="Interval">How long a billing period is; a month if absent.</param>
     public sealed record NewPlan(
-        string Key, string DisplayName, Money RecurringFee, Proration Proration, IReadOnlyList<Charge> Charges);
+        string Key, string DisplayName, Money RecurringFee, Proration Proration, IReadOnlyList<Charge> Charges,
+        BillingInterval Interval = BillingInterval.Month);
 
     public sealed record NewPlanVersion(
-        string DisplayName, Money RecurringFee, Proration Proration, IReadOnlyList<Charge> Charges);
+        string DisplayName, Money RecurringFee, Proration Proration, IReadOnlyList<Charge> Charges,
+        BillingInterval Interval = BillingInterval.Month);
 
     /// <param name="Key">Set for a new plan, null for a new version.</param>
     /// <param name="KnownMeters">Those of the charges' meters that exist.</param>
@@ -96,7 +99,10 @@ public static class PublishPlan
         CancellationToken cancellation) =>
         Handle(
             new(requestId.Value), request.Key,
-            new(request.DisplayName, request.RecurringFee.Currency, request.RecurringFee, request.Proration, request.Charges),
+            new(request.DisplayName, request.RecurringFee.Currency, request.RecurringFee, request.Proration, request.Charges)
+            {
+                Interval = request.Interval,
+            },
             caller, store, documents, clock, cancellation);
 
     private static Task<Results<Created<PlanView>, ProblemHttpResult>> PublishVersion(
@@ -104,7 +110,10 @@ public static class PublishPlan
         CancellationToken cancellation) =>
         Handle(
             id, key: null,
-            new(request.DisplayName, request.RecurringFee.Currency, request.RecurringFee, request.Proration, request.Charges),
+            new(request.DisplayName, request.RecurringFee.Currency, request.RecurringFee, request.Proration, request.Charges)
+            {
+                Interval = request.Interval,
+            },
             caller, store, documents, clock, cancellation);
 
     private static async Task<Results<Created<PlanView>, ProblemHttpResult>> Handle(

@@ -36,12 +36,12 @@ public sealed record BilledPlan(PlanSpan Span, PlanTerms Terms, IReadOnlyList<Bi
         BillingPeriod period, BillingPeriod used, long through, CancellationToken cancellation)
     {
         var zone = DateTimeZoneProviders.Tzdb[subscription.TimeZone];
-        var whole = BillingPeriods.Containing(period.Start, subscription.BillingAnchorDay, zone);
+        var whole = BillingPeriods.Containing(period.Start, subscription.Cycle, zone);
         var lines = new List<RatedLine>();
         foreach (var plan in plans.Reverse())
         {
             var usage = await PeriodUsage.Read(
-                connection, tenant, id, subscription, plan.Ran(used), used, through, plan.Meters, cancellation);
+                connection, tenant, id, subscription, plan.Ran(used), plan.Span.Cycle, used, through, plan.Meters, cancellation);
             lines.AddRange(plan.Span.End is null
                 ? RatePeriod.Rate(plan.Terms, period, whole, zone, usage, planEnds: subscription.PlanEndsAt(period.End))
                 : RatePeriod.RateLate(plan.Terms, usage).Select(line => line with { Plan = plan.Span }));

@@ -38,11 +38,12 @@ public static class PeriodUsage
     }
 
     /// <param name="plan">When the plan ran whose meters these are: it bills that time alone, and its tiers begin with it.</param>
+    /// <param name="cycle">The plan's billing periods.</param>
     /// <param name="period">The period to close.</param>
     /// <param name="through">The newest position to consider.</param>
     public static async Task<IReadOnlyList<MeteredQuantity>> Read(
         NpgsqlConnection connection, TenantId tenant, SubscriptionId id, Subscription subscription, BillingPeriod plan,
-        BillingPeriod period, long through, IReadOnlyList<BilledMeter> meters, CancellationToken cancellation)
+        BillingCycle cycle, BillingPeriod period, long through, IReadOnlyList<BilledMeter> meters, CancellationToken cancellation)
     {
         var zone = DateTimeZoneProviders.Tzdb[subscription.TimeZone];
         var running = Whole(period.Start);
@@ -82,7 +83,7 @@ public static class PeriodUsage
         // The part of the period by the calendar in which the plan ran.
         BillingPeriod Whole(Instant at)
         {
-            var calendar = BillingPeriods.Containing(at, subscription.BillingAnchorDay, zone);
+            var calendar = BillingPeriods.Containing(at, cycle, zone);
             return new(Instant.Max(calendar.Start, plan.Start), Instant.Min(calendar.End, plan.End));
         }
 

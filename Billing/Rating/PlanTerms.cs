@@ -15,14 +15,25 @@ public enum Proration
     None,
 }
 
+/// <summary>How long a whole billing period is.</summary>
+public enum BillingInterval
+{
+    Week,
+    Month,
+    Quarter,
+    Year,
+}
+
 /// <summary>Everything that rating needs to know of one version of a plan.</summary>
 /// <param name="RecurringFee">Owed in arrears for each billing period.</param>
 /// <param name="Charges">At most one per meter.</param>
 public sealed record PlanTerms(
     string DisplayName, Currency Currency, Money RecurringFee, Proration Proration, IReadOnlyList<Charge> Charges)
 {
+    public BillingInterval Interval { get; init; } = BillingInterval.Month;
+
     public bool Equals(PlanTerms? other) =>
-        other is not null && DisplayName == other.DisplayName && Currency == other.Currency
+        other is not null && DisplayName == other.DisplayName && Currency == other.Currency && Interval == other.Interval
         && RecurringFee == other.RecurringFee && Proration == other.Proration && Charges.SequenceEqual(other.Charges);
 
     public override int GetHashCode() => HashCode.Combine(DisplayName, Currency, RecurringFee, Proration, Charges.Count);

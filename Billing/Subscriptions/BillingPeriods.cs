@@ -1,4 +1,6 @@
+using System.Diagnostics;
 using NodaTime;
+using Platform.Billing.Rating;
 
 namespace Platform.Billing.Subscriptions;
 
@@ -9,29 +11,41 @@ public readonly record struct BillingPeriod(Instant Start, Instant End)
 }
 
 /// <summary>
-/// Where billing periods begin and end: at the first moment of the anchor day, month by month, in the tenant's zone. An
-/// anchor day that a month does not have is its last day, and comes back in the next month that has it.
+/// Where billing periods begin and end: at the first moment of the anchor's day, interval by interval, in the tenant's zone. A day of
+/// the month that a month does not have is its last day, and comes back in the next month that has it.
 /// </summary>
 public static class BillingPeriods
 {
     /// <summary>The whole period that contains <paramref name="at"/>.</summary>
-    /// <param name="anchorDay">1 to 31.</param>
-    public static BillingPeriod Containing(Instant at, int anchorDay, DateTimeZone zone)
+    public static BillingPeriod Containing(Instant at, BillingCycle cycle, DateTimeZone zone)
     {
-        ArgumentOutOfRangeException.ThrowIfLessThan(anchorDay, 1);
-        ArgumentOutOfRangeException.ThrowIfGreaterThan(anchorDay, 31);
+        var number = NumberNear(at.InZone(zone).Date, cycle);
+        return at < StartOf(number) ? new(StartOf(number - 1), StartOf(number)) : new(StartOf(number), StartOf(number + 1));
 
-        var month = at.InZone(zone).Date.ToYearMonth();
-        return at < StartOf(month)
-            ? new(StartOf(month.PlusMonths(-1)), StartOf(month))
-            : new(StartOf(month), StartOf(month.PlusMonths(1)));
-
-        Instant StartOf(YearMonth it)
-        {
-            var days = it.Calendar.GetDaysInMonth(it.Year, it.Month);
-            return StartOfDay(it.OnDayOfMonth(Math.Min(anchorDay, days)), zone);
-        }
+        // Counted from the anchor each time, so that a day which was cut to a short month is not lost.
+        Instant StartOf(int period) => StartOfDay(
+            cycle.Interval == BillingInterval.Week
+                ? cycle.Anchor.PlusWeeks(period)
+                : cycle.Anchor.PlusMonths(period * Months(cycle.Interval)),
+            zone);
     }
+
+    // The number, counted from the anchor, of the period that begins on the date, or in the months before it or in its own.
+    private static int NumberNear(LocalDate date, BillingCycle cycle)
+    {
+        var (distance, step) = cycle.Interval == BillingInterval.Week
+            ? (Period.DaysBetween(cycle.Anchor, date), 7)
+            : (((date.Year - cycle.Anchor.Year) * 12) + date.Month - cycle.Anchor.Month, Months(cycle.Interval));
+        return (int)Math.Floor(distance / (decimal)step);
+    }
+
+    private static int Months(BillingInterval interval) => interval switch
+    {
+        BillingInterval.Month => 1,
+        BillingInterval.Quarter => 3,
+        BillingInterval.Year => 12,
+        _ => throw new UnreachableException($"{interval} is not counted in months."),
+    };
 
     /// <summary>
     /// The day's first moment: not always midnight, because clocks that jump at midnight skip it, go through it twice, or

@@ -39,7 +39,7 @@ public static class ChangePlan
         if ((plan, version) == (subscription.PlanId, subscription.PlanVersion))
             return subscription.NextPlan is null ? [] : [new PlanChangeWithdrawn(command.Now)];
         if (command.When == ChangeTime.Now)
-            return [new PlanChangeScheduled(plan, version, command.Now, command.Now)];
+            return [Scheduled(command.Now)];
         if (subscription.EndsAt is not null)
         {
             return Refusal.Because(
@@ -48,7 +48,10 @@ public static class ChangePlan
 
         return subscription.NextPlan is { } next && (next.PlanId, next.PlanVersion) == (plan, version)
             ? []
-            : [new PlanChangeScheduled(plan, version, subscription.PeriodEnd, command.Now)];
+            : [Scheduled(subscription.PeriodEnd)];
+
+        PlanChangeScheduled Scheduled(Instant effective) => new(
+            plan, version, subscription.CycleFrom(effective, command.Plan.TermsOf(version)!.Interval), effective, command.Now);
     }
 
     public static void Map(RouteGroupBuilder subscriptions) =>

@@ -40,25 +40,27 @@ public static class ClosePeriod
         if (command.RequestId is not null)
             return Refusal.Because("subscription.ended", "The subscription has ended, and no late usage of it is uninvoiced.");
 
-        var next = command.AsOf < subscription.EndedAt + command.UsageAgeMax ? NextEnd(subscription, command.AsOf) : (Instant?)null;
+        var next = command.AsOf < subscription.EndedAt + command.UsageAgeMax ? subscription.PeriodEndFrom(command.AsOf) : (Instant?)null;
         return [new NothingLate(next, command.UsageThrough, command.At)];
     }
 
-    private static Decision<SubscriptionEvent> Close(Command command, Subscription subscription, Instant end, Guid? requestId) =>
-    [
-        new PeriodClosed(
-            subscription.PeriodNumber, subscription.PeriodStart, end, NextEnd(subscription, end), command.InvoiceId,
-            command.UsageThrough, requestId, command.At),
-        .. subscription switch
+    private static Decision<SubscriptionEvent> Close(Command command, Subscription subscription, Instant end, Guid? requestId)
+    {
+        SubscriptionEvent[] follows = subscription switch
         {
-            { EndedAt: not null } => Array.Empty<SubscriptionEvent>(),
+            { EndedAt: not null } => [],
             { EndsAt: { } last } when last == end => [new SubscriptionEnded(end, command.At)],
             { NextPlan: { } next } when next.EffectiveAt == end =>
-                [new PlanChanged(next.PlanId, next.PlanVersion, end, command.At)],
+                [new PlanChanged(next.PlanId, next.PlanVersion, next.Cycle, end, command.At)],
             _ => [],
-        },
-    ];
-
-    private static Instant NextEnd(Subscription subscription, Instant start) => BillingPeriods.Containing(
-        start, subscription.BillingAnchorDay, DateTimeZoneProviders.Tzdb[subscription.TimeZone]).End;
+        };
+        var after = follows.Aggregate(subscription, Subscription.Evolve);
+        return
+        [
+            new PeriodClosed(
+                subscription.PeriodNumber, subscription.PeriodStart, end, after.PeriodEndFrom(end), command.InvoiceId,
+                command.UsageThrough, requestId, command.At),
+            .. follows,
+        ];
+    }
 }

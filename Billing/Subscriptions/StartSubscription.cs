@@ -8,19 +8,21 @@ using Platform.ServiceDefaults;
 
 namespace Platform.Billing.Subscriptions;
 
-/// <summary>Puts a tenant on a version of a plan. Its first period runs to the tenant's next billing anchor day.</summary>
+/// <summary>Puts a tenant on a version of a plan. Its first period runs to where the next one begins by its anchor.</summary>
 public static class StartSubscription
 {
     public const int BackdateYearsMax = 1;
 
     /// <param name="PlanVersion">The newest one if absent.</param>
     /// <param name="StartedAt">Now if absent; at most a year ago, and not in the future.</param>
-    public sealed record NewSubscription(PlanId PlanId, int? PlanVersion = null, Instant? StartedAt = null);
+    /// <param name="Anchor">The calendar if absent.</param>
+    public sealed record NewSubscription(
+        PlanId PlanId, int? PlanVersion = null, Instant? StartedAt = null, BillingAnchor Anchor = BillingAnchor.Calendar);
 
     /// <param name="Plan">Null where there is no such plan.</param>
     /// <param name="MetersBilled">Meters that a subscription of the tenant bills at that time or later.</param>
     public sealed record Command(
-        SubscriptionId SubscriptionId, TenantView Tenant, PlanView? Plan, int? PlanVersion,
+        SubscriptionId SubscriptionId, TenantView Tenant, PlanView? Plan, int? PlanVersion, BillingAnchor Anchor,
         IReadOnlyCollection<string> MetersBilled, Instant StartedAt, Instant At);
 
     public static Decision<SubscriptionEvent> Decide(Command command, Subscription subscription)
@@ -34,14 +36,17 @@ public static class StartSubscription
         if (command.StartedAt < command.At - Duration.FromDays(366 * BackdateYearsMax))
             return Refusal.Because("subscription.starts_too_early", "A subscription can start at most a year ago.", "started_at");
 
-        var plan = command.Plan!;
-        var zone = DateTimeZoneProviders.Tzdb[command.Tenant.TimeZone];
-        var period = BillingPeriods.Containing(command.StartedAt, command.Tenant.BillingAnchorDay, zone);
+        var (tenant, plan, version) = (command.Tenant, command.Plan!, command.PlanVersion ?? command.Plan!.LatestVersion);
+        var zone = DateTimeZoneProviders.Tzdb[tenant.TimeZone];
+        var (interval, date) = (plan.TermsOf(version)!.Interval, command.StartedAt.InZone(zone).Date);
+        var cycle = command.Anchor == BillingAnchor.Calendar
+            ? BillingCycle.OfCalendar(interval, tenant.BillingAnchorDay, date)
+            : new(interval, date);
         return
         [
             new SubscriptionStarted(
-                command.SubscriptionId, command.Tenant.TenantId, plan.PlanId, command.PlanVersion ?? plan.LatestVersion, command.Tenant.TimeZone,
-                command.Tenant.BillingAnchorDay, command.StartedAt, period.End, command.At),
+                command.SubscriptionId, tenant.TenantId, plan.PlanId, version, tenant.TimeZone, command.Anchor, tenant.BillingAnchorDay,
+                cycle, command.StartedAt, BillingPeriods.Containing(command.StartedAt, cycle, zone).End, command.At),
         ];
     }
 
@@ -84,7 +89,7 @@ public static class StartSubscription
             {
                 var startedAt = request.StartedAt?.ToMicroseconds() ?? at;
                 var billed = await BilledMeters.Read(transaction, documents, startedAt, except: id, token);
-                var command = new Command(id, tenant, plan, request.PlanVersion, billed, startedAt, at);
+                var command = new Command(id, tenant, plan, request.PlanVersion, request.Anchor, billed, startedAt, at);
                 return await transaction.Decide<Subscription, SubscriptionEvent>(
                     Subscription.Stream(tenant.TenantId, id), subscription => Decide(command, subscription), token);
             },

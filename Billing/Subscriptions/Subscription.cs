@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Text.Json.Serialization;
 using NodaTime;
+using Platform.Billing.Rating;
 using Platform.Contracts;
 using Platform.EventStore;
 
@@ -19,10 +20,11 @@ namespace Platform.Billing.Subscriptions;
 public abstract record SubscriptionEvent;
 
 /// <param name="TimeZone">The tenant's IANA zone when the subscription began.</param>
+/// <param name="BillingAnchorDay">The tenant's when the subscription began.</param>
 /// <param name="StartedAt">Start of the first period; it ends at <paramref name="PeriodEnd"/>.</param>
 public sealed record SubscriptionStarted(
-    SubscriptionId SubscriptionId, TenantId TenantId, PlanId PlanId, int PlanVersion, string TimeZone, int BillingAnchorDay,
-    Instant StartedAt, Instant PeriodEnd, Instant At) : SubscriptionEvent;
+    SubscriptionId SubscriptionId, TenantId TenantId, PlanId PlanId, int PlanVersion, string TimeZone, BillingAnchor Anchor,
+    int BillingAnchorDay, BillingCycle Cycle, Instant StartedAt, Instant PeriodEnd, Instant At) : SubscriptionEvent;
 
 /// <summary>The period [<paramref name="Start"/>, <paramref name="End"/>) is on an invoice; the next one began at its end.</summary>
 /// <param name="Number">1 for the first period of the subscription, then without a gap.</param>
@@ -38,12 +40,15 @@ public sealed record PeriodClosed(
     Instant At, [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] Money? Credit = null) : SubscriptionEvent;
 
 /// <param name="EffectiveAt">The end of the running period: its own, or earlier where the plan was asked to change at once.</param>
-public sealed record PlanChangeScheduled(PlanId PlanId, int PlanVersion, Instant EffectiveAt, Instant At) : SubscriptionEvent;
+/// <param name="Cycle">The billing periods on the new plan.</param>
+public sealed record PlanChangeScheduled(
+    PlanId PlanId, int PlanVersion, BillingCycle Cycle, Instant EffectiveAt, Instant At) : SubscriptionEvent;
 
 public sealed record PlanChangeWithdrawn(Instant At) : SubscriptionEvent;
 
 /// <summary>Follows the close of the last period on the plan before; the period that began then is on this plan.</summary>
-public sealed record PlanChanged(PlanId PlanId, int PlanVersion, Instant EffectiveAt, Instant At) : SubscriptionEvent;
+public sealed record PlanChanged(
+    PlanId PlanId, int PlanVersion, BillingCycle Cycle, Instant EffectiveAt, Instant At) : SubscriptionEvent;
 
 /// <param name="EndsAt">The end of the running period: its own, or earlier where it was asked to end at once.</param>
 public sealed record CancellationScheduled(Instant EndsAt, Instant At) : SubscriptionEvent;
@@ -66,13 +71,13 @@ public sealed record NothingLate(Instant? NextEnd, long UsageThrough, Instant At
 /// <param name="EndsAt">Where it is cancelled: no period begins then or later.</param>
 /// <param name="EndedAt">Set once the last period is closed; the period that runs then takes late usage alone.</param>
 public sealed record Subscription(
-    bool Exists, IReadOnlyList<PlanSpan> Plans, string TimeZone, int BillingAnchorDay,
+    bool Exists, IReadOnlyList<PlanSpan> Plans, string TimeZone, BillingAnchor Anchor, int BillingAnchorDay,
     int PeriodNumber, Instant PeriodStart, Instant PeriodEnd, long UsageThrough, PeriodClosed? LastClosed,
     PlanChangeScheduled? NextPlan, Instant? EndsAt, Instant? EndedAt)
     : IEvolve<Subscription, SubscriptionEvent>
 {
     public static Subscription Initial => new(
-        Exists: false, Plans: [], TimeZone: "Etc/UTC", BillingAnchorDay: 1,
+        Exists: false, Plans: [], TimeZone: "Etc/UTC", BillingAnchor.Calendar, BillingAnchorDay: 1,
         PeriodNumber: 0, PeriodStart: default, PeriodEnd: default, UsageThrough: 0, LastClosed: null,
         NextPlan: null, EndsAt: null, EndedAt: null);
 
@@ -83,6 +88,37 @@ public sealed record Subscription(
 
     public int PlanVersion => Plans[^1].PlanVersion;
 
+    /// <summary>That of the newest plan.</summary>
+    public BillingCycle Cycle => Plans[^1].Cycle;
+
+    private DateTimeZone Zone => DateTimeZoneProviders.Tzdb[TimeZone];
+
+    /// <summary>
+    /// The periods of a plan that begins at <paramref name="start"/>. By the calendar, they are the calendar's. By the anniversary, the
+    /// first one is whole: the anchor moves there, unless a period of that length begins there anyway.
+    /// </summary>
+    public BillingCycle CycleFrom(Instant start, BillingInterval interval)
+    {
+        if (interval == Cycle.Interval)
+            return Cycle;
+
+        var date = start.InZone(Zone).Date;
+        var kept = Cycle with { Interval = interval };
+        return Anchor switch
+        {
+            BillingAnchor.Calendar => BillingCycle.OfCalendar(interval, BillingAnchorDay, date),
+            _ when BillingPeriods.Containing(start, kept, Zone).Start == BillingPeriods.StartOfDay(date, Zone) => kept,
+            _ => kept with { Anchor = date },
+        };
+    }
+
+    /// <summary>Where a period ends that begins or goes on at <paramref name="start"/>.</summary>
+    public Instant PeriodEndFrom(Instant start)
+    {
+        var end = BillingPeriods.Containing(start, Cycle, Zone).End;
+        return start < EndsAt && EndsAt < end ? EndsAt.Value : end;
+    }
+
     /// <summary>Whether a period that ends then is the last one on its plan.</summary>
     public bool PlanEndsAt(Instant end) => EndsAt == end || NextPlan?.EffectiveAt == end;
 
@@ -91,8 +127,9 @@ public sealed record Subscription(
         SubscriptionStarted it => subscription with
         {
             Exists = true,
-            Plans = [new(it.PlanId, it.PlanVersion, it.StartedAt, End: null)],
+            Plans = [new(it.PlanId, it.PlanVersion, it.StartedAt, End: null, it.Cycle)],
             TimeZone = it.TimeZone,
+            Anchor = it.Anchor,
             BillingAnchorDay = it.BillingAnchorDay,
             PeriodNumber = 1,
             PeriodStart = it.StartedAt,

@@ -18,7 +18,7 @@ namespace Platform.Billing.Subscriptions;
 /// <param name="EndedAt">Set once its last period is invoiced. Usage that is reported late makes further invoices.</param>
 public sealed record SubscriptionView(
     SubscriptionId SubscriptionId, PlanId PlanId, int PlanVersion, IReadOnlyList<PlanSpan> Plans,
-    SubscriptionView.ScheduledPlan? NextPlan, string TimeZone, int BillingAnchorDay, Instant StartedAt,
+    SubscriptionView.ScheduledPlan? NextPlan, string TimeZone, BillingAnchor Anchor, int BillingAnchorDay, Instant StartedAt,
     SubscriptionView.RunningPeriod? CurrentPeriod, InvoiceId? LastInvoiceId, Money? Credit, Instant? EndsAt, Instant? EndedAt)
 {
     public const string Table = "subscriptions";
@@ -27,7 +27,7 @@ public sealed record SubscriptionView(
     /// <param name="End">Excluded.</param>
     public sealed record RunningPeriod(int Number, Instant Start, Instant End);
 
-    public sealed record ScheduledPlan(PlanId PlanId, int PlanVersion, Instant EffectiveAt);
+    public sealed record ScheduledPlan(PlanId PlanId, int PlanVersion, BillingCycle Cycle, Instant EffectiveAt);
 
     public static void Map(RouteGroupBuilder subscriptions)
     {
@@ -67,8 +67,8 @@ public sealed class SubscriptionProjection : DocumentProjection<SubscriptionView
         (view, @event) switch
         {
             (_, SubscriptionStarted it) => new(
-                it.SubscriptionId, it.PlanId, it.PlanVersion, [new(it.PlanId, it.PlanVersion, it.StartedAt, End: null)], NextPlan: null,
-                it.TimeZone, it.BillingAnchorDay, it.StartedAt,
+                it.SubscriptionId, it.PlanId, it.PlanVersion, [new(it.PlanId, it.PlanVersion, it.StartedAt, End: null, it.Cycle)],
+                NextPlan: null, it.TimeZone, it.Anchor, it.BillingAnchorDay, it.StartedAt,
                 new(1, it.StartedAt, it.PeriodEnd), LastInvoiceId: null, Credit: null, EndsAt: null, EndedAt: null),
             ({ } open, PeriodClosed it) => open with
             {
@@ -85,7 +85,7 @@ public sealed class SubscriptionProjection : DocumentProjection<SubscriptionView
             ({ } open, PlanChangeScheduled it) => open with
             {
                 CurrentPeriod = open.CurrentPeriod! with { End = it.EffectiveAt },
-                NextPlan = new(it.PlanId, it.PlanVersion, it.EffectiveAt),
+                NextPlan = new(it.PlanId, it.PlanVersion, it.Cycle, it.EffectiveAt),
             },
             ({ } open, PlanChangeWithdrawn) => open with { NextPlan = null },
             ({ } open, PlanChanged it) => open with

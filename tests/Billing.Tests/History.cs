@@ -49,6 +49,8 @@ internal static class History
             ["region", "model"]),
         Noon);
 
+    public static readonly BillingCycle Monthly = new(BillingInterval.Month, new(2026, 1, 1));
+
     public static PlanTerms Terms(
         long feeCents = 100_00, Proration proration = Proration.Days, decimal unitPrice = 0.0000025m) => new(
         "Standard", Currency.EUR, new(feeCents, Currency.EUR), proration,
@@ -58,8 +60,8 @@ internal static class History
         new(ThePlan, version, "standard", terms ?? Terms(), Noon);
 
     public static SubscriptionStarted Started() => new(
-        TheSubscription, TheTenant, ThePlan, PlanVersion: 1, "Etc/UTC", BillingAnchorDay: 1, FirstOfJanuary, FirstOfFebruary,
-        FirstOfJanuary);
+        TheSubscription, TheTenant, ThePlan, PlanVersion: 1, "Etc/UTC", BillingAnchor.Calendar, BillingAnchorDay: 1, Monthly, FirstOfJanuary,
+        FirstOfFebruary, FirstOfJanuary);
 
     public static PeriodClosed JanuaryClosed(Guid? request = null) => new(
         Number: 1, FirstOfJanuary, FirstOfFebruary, FirstOfMarch, TheInvoice, UsageThrough: 17, request, FirstOfFebruary);

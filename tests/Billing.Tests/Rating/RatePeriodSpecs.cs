@@ -54,9 +54,9 @@ public class RatePeriodSpecs
     public void Days_are_the_tenants_days()
     {
         var auckland = DateTimeZoneProviders.Tzdb["Pacific/Auckland"];
-        var period = BillingPeriods.Containing(Noon, anchorDay: 1, auckland);
+        var period = BillingPeriods.Containing(Noon, Monthly, auckland);
         var lines = RatePeriod.Rate(
-            Terms(), new(period.Start, At("2026-01-31T11:30:00Z")), BillingPeriods.Containing(period.Start, 1, auckland), auckland, []);
+            Terms(), new(period.Start, At("2026-01-31T11:30:00Z")), BillingPeriods.Containing(period.Start, Monthly, auckland), auckland, []);
 
         // In Auckland it was the 1st of February already: that is another period, and this one is January, all of it.
         period.Start.ShouldBe(At("2026-01-31T11:00:00Z"));

@@ -24,19 +24,19 @@ public class ChangePlanSpecs
     public void Now_the_running_period_ends_now() =>
         SubscriptionSpec.Given(Started())
             .When(Change(ToOther))
-            .Then(new PlanChangeScheduled(Other, PlanVersion: 2, Noon, Noon));
+            .Then(new PlanChangeScheduled(Other, PlanVersion: 2, Monthly, Noon, Noon));
 
     [Fact]
     public void At_the_periods_end_the_running_period_goes_on() =>
         SubscriptionSpec.Given(Started())
             .When(Change(ToOther with { Version = 1, When = ChangeTime.PeriodEnd }))
-            .Then(new PlanChangeScheduled(Other, PlanVersion: 1, FirstOfFebruary, Noon));
+            .Then(new PlanChangeScheduled(Other, PlanVersion: 1, Monthly, FirstOfFebruary, Noon));
 
     [Fact]
     public void The_close_of_the_last_period_on_a_plan_begins_the_next_one_on_the_other() =>
         SubscriptionSpec.Given(Started(), ChangesAt(FirstOfFebruary))
             .When(Close(FirstOfFebruary))
-            .Then(JanuaryClosed(), new PlanChanged(Other, PlanVersion: 2, FirstOfFebruary, FirstOfFebruary));
+            .Then(JanuaryClosed(), new PlanChanged(Other, PlanVersion: 2, Monthly, FirstOfFebruary, FirstOfFebruary));
 
     [Fact]
     public void A_slice_before_stays_on_the_plan() =>
@@ -55,7 +55,7 @@ public class ChangePlanSpecs
     public void The_newest_request_wins() =>
         SubscriptionSpec.Given(Started(), ChangesAt(FirstOfFebruary))
             .When(Change(ToOther with { Version = 1 }))
-            .Then(new PlanChangeScheduled(Other, PlanVersion: 1, Noon, Noon));
+            .Then(new PlanChangeScheduled(Other, PlanVersion: 1, Monthly, Noon, Noon));
 
     [Fact]
     public void Asking_twice_changes_nothing() =>
@@ -81,7 +81,7 @@ public class ChangePlanSpecs
     public void A_newer_version_of_the_plan_is_another_plan() =>
         SubscriptionSpec.Given(Started())
             .When(Change(ToOther with { Plan = Plan(ThePlan) }))
-            .Then(new PlanChangeScheduled(ThePlan, PlanVersion: 2, Noon, Noon));
+            .Then(new PlanChangeScheduled(ThePlan, PlanVersion: 2, Monthly, Noon, Noon));
 
     public static TheoryData<string, string?, ChangePlan.Command> Refused => new()
     {
@@ -115,7 +115,63 @@ public class ChangePlanSpecs
             .ThenRefused("subscription.cancelled");
         SubscriptionSpec.Given(Started(), CancelledAt(FirstOfFebruary))
             .When(Change(ToOther))
-            .Then(new PlanChangeScheduled(Other, PlanVersion: 2, Noon, Noon));
+            .Then(new PlanChangeScheduled(Other, PlanVersion: 2, Monthly, Noon, Noon));
+    }
+
+    [Theory]
+    // anchor, anchor day, cycle before, change at, interval after -> a date that periods begin on, end of the first period
+    // by the calendar, the new plan's first period is the rest of the calendar's
+    [InlineData(BillingAnchor.Calendar, 1, BillingInterval.Month, "2026-01-01", "2026-03-10T12:00:00Z", BillingInterval.Week, "2026-03-09", "2026-03-16")]
+    [InlineData(BillingAnchor.Calendar, 1, BillingInterval.Month, "2026-01-01", "2026-03-10T12:00:00Z", BillingInterval.Quarter, "2026-01-01", "2026-04-01")]
+    [InlineData(BillingAnchor.Calendar, 1, BillingInterval.Month, "2026-01-01", "2026-03-10T12:00:00Z", BillingInterval.Year, "2026-01-01", "2027-01-01")]
+    [InlineData(BillingAnchor.Calendar, 31, BillingInterval.Month, "2026-01-31", "2026-02-28T00:00:00Z", BillingInterval.Year, "2026-01-31", "2027-01-31")]
+    [InlineData(BillingAnchor.Calendar, 31, BillingInterval.Year, "2026-01-31", "2026-02-10T00:00:00Z", BillingInterval.Month, "2026-01-31", "2026-02-28")]
+    [InlineData(BillingAnchor.Calendar, 15, BillingInterval.Week, "2026-03-09", "2026-03-10T12:00:00Z", BillingInterval.Month, "2026-01-15", "2026-03-15")]
+    [InlineData(BillingAnchor.Calendar, 15, BillingInterval.Month, "2026-01-15", "2026-03-10T12:00:00Z", BillingInterval.Month, "2026-01-15", "2026-03-15")]
+    // by the anniversary, it is whole from the day of the change, unless a period begins there anyway
+    [InlineData(BillingAnchor.Anniversary, 1, BillingInterval.Month, "2026-01-31", "2026-03-10T12:00:00Z", BillingInterval.Year, "2026-03-10", "2027-03-10")]
+    [InlineData(BillingAnchor.Anniversary, 1, BillingInterval.Month, "2026-01-31", "2026-03-10T12:00:00Z", BillingInterval.Month, "2026-01-31", "2026-03-31")]
+    [InlineData(BillingAnchor.Anniversary, 1, BillingInterval.Month, "2026-01-31", "2026-02-28T00:00:00Z", BillingInterval.Year, "2026-02-28", "2027-02-28")]
+    [InlineData(BillingAnchor.Anniversary, 1, BillingInterval.Quarter, "2026-01-31", "2026-04-30T00:00:00Z", BillingInterval.Month, "2026-01-31", "2026-05-31")]
+    [InlineData(BillingAnchor.Anniversary, 1, BillingInterval.Month, "2026-01-31", "2026-04-30T12:00:00Z", BillingInterval.Quarter, "2026-01-31", "2026-07-31")]
+    [InlineData(BillingAnchor.Anniversary, 1, BillingInterval.Year, "2024-02-29", "2025-02-28T00:00:00Z", BillingInterval.Month, "2024-02-29", "2025-03-29")]
+    [InlineData(BillingAnchor.Anniversary, 1, BillingInterval.Week, "2026-01-01", "2026-03-12T08:00:00Z", BillingInterval.Month, "2026-03-12", "2026-04-12")]
+    public void A_plan_with_another_interval_has_periods_of_its_own(
+        BillingAnchor anchor, int anchorDay, BillingInterval before, string anchoredBefore, string at, BillingInterval after, string anchored,
+        string firstEnd)
+    {
+        var (change, cycle) = (InstantPattern.ExtendedIso.Parse(at).Value, new BillingCycle(before, Date(anchoredBefore)));
+        var subscription = Fold.After(
+            Subscription.Initial,
+            [Started() with { Anchor = anchor, BillingAnchorDay = anchorDay, Cycle = cycle, StartedAt = change - Duration.FromDays(1), PeriodEnd = change + Duration.FromDays(1) }]);
+        var plan = Plan(Other) with { Versions = [Version(2, Terms() with { Interval = after })] };
+
+        var scheduled = ChangePlan.Decide(ToOther with { Plan = plan, Now = change }, subscription).Events;
+        scheduled.ShouldBe([new PlanChangeScheduled(Other, PlanVersion: 2, new(after, Date(anchored)), change, change)]);
+        var closed = Close(change)(Fold.After(subscription, scheduled)).Events;
+        ((PeriodClosed)closed[0]).NextEnd.ShouldBe(Date(firstEnd).AtMidnight().InUtc().ToInstant());
+        Fold.After(subscription, [.. scheduled, .. closed]).Cycle.ShouldBe(new(after, Date(anchored)));
+
+        static LocalDate Date(string text) => LocalDatePattern.Iso.Parse(text).Value;
+    }
+
+    [Fact]
+    public void What_is_cancelled_ends_then_also_on_a_plan_with_longer_or_shorter_periods()
+    {
+        Ends(BillingInterval.Year, FirstOfFebruary);
+        Ends(BillingInterval.Week, Instant.FromUtc(2026, 1, 12, 0, 0));
+
+        static void Ends(BillingInterval interval, Instant firstEnd)
+        {
+            var at = Instant.FromUtc(2026, 1, 10, 0, 0);
+            var cycle = BillingCycle.OfCalendar(interval, anchorDay: 1, new(2026, 1, 10));
+            SubscriptionSpec.Given(
+                    Started(), CancelledAt(FirstOfFebruary), new PlanChangeScheduled(Other, PlanVersion: 2, cycle, at, at))
+                .When(Close(at))
+                .Then(
+                    new PeriodClosed(Number: 1, FirstOfJanuary, at, firstEnd, TheInvoice, UsageThrough: 17, RequestId: null, At: at),
+                    new PlanChanged(Other, PlanVersion: 2, cycle, at, at));
+        }
     }
 
     [Theory]
@@ -176,11 +232,12 @@ public class ChangePlanSpecs
     {
         var zone = DateTimeZoneProviders.Tzdb[zoneId];
         var instants = changes.Split(' ').Select(at => InstantPattern.ExtendedIso.Parse(at).Value).ToList();
-        var whole = BillingPeriods.Containing(instants[0], anchorDay, zone);
+        var cycle = BillingCycle.OfCalendar(BillingInterval.Month, anchorDay, instants[0].InZone(zone).Date);
+        var whole = BillingPeriods.Containing(instants[0], cycle, zone);
         var plans = fees.Split(' ').Select(cents => Terms(long.Parse(cents, CultureInfo.InvariantCulture), proration)).ToList();
         var subscription = Fold.After(
             Subscription.Initial,
-            [Started() with { TimeZone = zoneId, BillingAnchorDay = anchorDay, StartedAt = whole.Start, PeriodEnd = whole.End }]);
+            [Started() with { TimeZone = zoneId, BillingAnchorDay = anchorDay, Cycle = cycle, StartedAt = whole.Start, PeriodEnd = whole.End }]);
         var owed = new List<long>();
 
         foreach (var (end, terms) in instants.Append(whole.End).Zip(plans))
@@ -203,13 +260,13 @@ public class ChangePlanSpecs
         }
     }
 
-    private static PlanChangeScheduled ChangesAt(Instant effective) => new(Other, PlanVersion: 2, effective, Noon);
+    private static PlanChangeScheduled ChangesAt(Instant effective) => new(Other, PlanVersion: 2, Monthly, effective, Noon);
 
     private static PlanView Plan(PlanId id) =>
         new(id, "other", Currency.EUR, LatestVersion: 2, [Version(1, Terms()), Version(2, Terms())]);
 
     private static PlanView.PlanVersion Version(int version, PlanTerms terms) =>
-        new(version, terms.DisplayName, terms.RecurringFee, terms.Proration, terms.Charges, Noon);
+        new(version, terms.DisplayName, terms.RecurringFee, terms.Proration, terms.Charges, Noon) { Interval = terms.Interval };
 
     private static Func<Subscription, Decision<SubscriptionEvent>> Change(ChangePlan.Command command) =>
         subscription => ChangePlan.Decide(command, subscription);

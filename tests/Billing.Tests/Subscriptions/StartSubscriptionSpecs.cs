@@ -1,5 +1,7 @@
 using NodaTime;
+using NodaTime.Text;
 using Platform.Billing.Catalog;
+using Platform.Billing.Rating;
 using Platform.Billing.Subscriptions;
 using Platform.Billing.Tenants;
 using Platform.Contracts;
@@ -17,15 +19,46 @@ public class StartSubscriptionSpecs
         new TenantView(TheTenant, "Acme", Currency.EUR, "Europe/Berlin", BillingAnchorDay: 31, Noon),
         new PlanView(
             ThePlan, "standard", Currency.EUR, LatestVersion: 2, [VersionOf(1), VersionOf(2)]),
-        PlanVersion: null, MetersBilled: [], StartedAt: Noon, At: Noon);
+        PlanVersion: null, BillingAnchor.Calendar, MetersBilled: [], StartedAt: Noon, At: Noon);
 
     [Fact]
     public void A_subscription_starts_on_the_newest_version_and_runs_to_the_anchor_day_in_the_tenants_zone() =>
         SubscriptionSpec.Given()
             .When(subscription => StartSubscription.Decide(Start, subscription))
             .Then(new SubscriptionStarted(
-                TheSubscription, TheTenant, ThePlan, PlanVersion: 2, "Europe/Berlin", BillingAnchorDay: 31, Noon,
-                Instant.FromUtc(2026, 2, 27, 23, 0), Noon));
+                TheSubscription, TheTenant, ThePlan, PlanVersion: 2, "Europe/Berlin", BillingAnchor.Calendar, BillingAnchorDay: 31,
+                new(BillingInterval.Month, new(2026, 1, 31)), Noon, Instant.FromUtc(2026, 2, 27, 23, 0), Noon));
+
+    [Theory]
+    // interval, anchor, start -> a date that periods begin on, end of the first period; the anchor day is 31, in Berlin
+    [InlineData(BillingInterval.Week, BillingAnchor.Calendar, "2026-01-31T12:00:00Z", "2026-01-26", "2026-02-01T23:00:00Z")]
+    [InlineData(BillingInterval.Week, BillingAnchor.Anniversary, "2026-01-31T12:00:00Z", "2026-01-31", "2026-02-06T23:00:00Z")]
+    [InlineData(BillingInterval.Month, BillingAnchor.Calendar, "2026-01-30T12:00:00Z", "2026-01-31", "2026-01-30T23:00:00Z")]
+    [InlineData(BillingInterval.Month, BillingAnchor.Anniversary, "2026-01-30T12:00:00Z", "2026-01-30", "2026-02-27T23:00:00Z")]
+    [InlineData(BillingInterval.Month, BillingAnchor.Anniversary, "2026-01-30T23:00:00Z", "2026-01-31", "2026-02-27T23:00:00Z")]
+    [InlineData(BillingInterval.Quarter, BillingAnchor.Calendar, "2026-01-31T12:00:00Z", "2026-01-31", "2026-04-29T22:00:00Z")]
+    [InlineData(BillingInterval.Quarter, BillingAnchor.Anniversary, "2026-01-30T12:00:00Z", "2026-01-30", "2026-04-29T22:00:00Z")]
+    [InlineData(BillingInterval.Year, BillingAnchor.Calendar, "2026-01-30T12:00:00Z", "2026-01-31", "2026-01-30T23:00:00Z")]
+    [InlineData(BillingInterval.Year, BillingAnchor.Anniversary, "2026-01-30T12:00:00Z", "2026-01-30", "2027-01-29T23:00:00Z")]
+    public void Periods_are_the_calendars_or_begin_on_the_day_of_the_start(
+        BillingInterval interval, BillingAnchor anchor, string start, string anchored, string firstEnd)
+    {
+        var startedAt = InstantPattern.ExtendedIso.Parse(start).Value;
+        var version = VersionOf(1) with { Interval = interval };
+        var command = Start with
+        {
+            Plan = Start.Plan! with { LatestVersion = 1, Versions = [version] },
+            Anchor = anchor,
+            StartedAt = startedAt,
+            At = startedAt,
+        };
+
+        var started = StartSubscription.Decide(command, Subscription.Initial).Events.ShouldHaveSingleItem()
+            .ShouldBeOfType<SubscriptionStarted>();
+
+        started.Cycle.ShouldBe(new(interval, LocalDatePattern.Iso.Parse(anchored).Value));
+        started.PeriodEnd.ShouldBe(InstantPattern.ExtendedIso.Parse(firstEnd).Value);
+    }
 
     [Fact]
     public void Starting_twice_changes_nothing() =>
