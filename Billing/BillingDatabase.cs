@@ -57,6 +57,23 @@ public sealed class BillingDatabase(string applicationConnection, string systemC
         return await All(reader, row, cancellation);
     }
 
+    /// <summary>
+    /// Holds a name against everybody else, in whatever process, until it is disposed of or this process ends. It holds a connection
+    /// as long.
+    /// </summary>
+    /// <returns>Null where somebody else holds it.</returns>
+    public async Task<IAsyncDisposable?> TryHold(string name, CancellationToken cancellation)
+    {
+        var connection = await application.OpenConnectionAsync(cancellation);
+        var hold = new Hold(connection, await connection.BeginTransactionAsync(cancellation));
+        await using var command = connection.Command("select pg_try_advisory_xact_lock(hashtextextended($1, 0))", Sql.P(name));
+        if ((bool)(await command.ExecuteScalarAsync(cancellation))!)
+            return hold;
+
+        await hold.DisposeAsync();
+        return null;
+    }
+
     /// <summary>One transaction in the role of background work, for the tables that belong to no tenant.</summary>
     public async Task WriteShared(Func<NpgsqlConnection, Task> work, CancellationToken cancellation)
     {
@@ -91,6 +108,15 @@ public sealed class BillingDatabase(string applicationConnection, string systemC
         await reader.NextResultAsync(cancellation);
         while (await reader.ReadAsync(cancellation))
             yield return row(reader);
+    }
+
+    private sealed class Hold(NpgsqlConnection connection, NpgsqlTransaction transaction) : IAsyncDisposable
+    {
+        public async ValueTask DisposeAsync()
+        {
+            await transaction.DisposeAsync();
+            await connection.DisposeAsync();
+        }
     }
 
     private static async Task<IReadOnlyList<T>> All<T>(

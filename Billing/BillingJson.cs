@@ -6,6 +6,7 @@ using Platform.Billing.Ledger;
 using Platform.Billing.Rating;
 using Platform.Billing.Subscriptions;
 using Platform.Billing.Tenants;
+using Platform.Billing.TestClocks;
 using Platform.Billing.Usage;
 using Platform.Contracts.Messages;
 using Platform.Contracts.Verification;
@@ -17,6 +18,9 @@ namespace Platform.Billing;
 [JsonSerializable(typeof(TenantView))]
 [JsonSerializable(typeof(Page<TenantView>))]
 [JsonSerializable(typeof(RegisterTenant.NewTenant))]
+[JsonSerializable(typeof(AdvanceClock.Advance))]
+[JsonSerializable(typeof(PassTime.Passed))]
+[JsonSerializable(typeof(TestClockView))]
 [JsonSerializable(typeof(ApiKeyEvent))]
 [JsonSerializable(typeof(ApiKeyRecord))]
 [JsonSerializable(typeof(Page<ApiKeyView>))]

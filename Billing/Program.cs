@@ -7,6 +7,7 @@ using Platform.Billing.Ledger;
 using Platform.Billing.Recurring;
 using Platform.Billing.Subscriptions;
 using Platform.Billing.Tenants;
+using Platform.Billing.TestClocks;
 using Platform.Billing.Usage;
 using Platform.EventStore;
 using Platform.ServiceDefaults;
@@ -32,6 +33,7 @@ builder.Services
     .AddSingleton<ChangeSubscription>()
     .AddSingleton<TenantClock>()
     .AddDueWork()
+    .AddSingleton<PassTime>()
     .AddSingleton<UsageIntake>()
     .AddSingleton<ReportedMeters>()
     .AddSingleton<ReportedUsage>()

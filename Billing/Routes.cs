@@ -6,6 +6,7 @@ using Platform.Billing.Paper;
 using Platform.Billing.Rating;
 using Platform.Billing.Subscriptions;
 using Platform.Billing.Tenants;
+using Platform.Billing.TestClocks;
 using Platform.Billing.Usage;
 
 namespace Platform.Billing;
@@ -20,6 +21,10 @@ public static class Routes
             var tenants = app.MapGroup("/v1/tenants").WithTags("Tenants");
             RegisterTenant.Map(tenants);
             TenantView.Map(tenants);
+
+            var clocks = app.MapGroup("/v1/test-clocks").WithTags("Test clocks");
+            AdvanceClock.Map(clocks);
+            TestClockView.Map(clocks);
 
             var keys = app.MapGroup("/v1/api-keys").WithTags("API keys");
             IssueApiKey.Map(keys);

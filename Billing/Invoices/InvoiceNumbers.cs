@@ -6,7 +6,8 @@ namespace Platform.Billing.Invoices;
 
 /// <summary>
 /// Numbers without gaps, per issuer and calendar year (UTC) of finalization. A number is taken in the transaction of the
-/// invoice that bears it: if that rolls back, so does the counter, and the next invoice gets the number.
+/// invoice that bears it: if that rolls back, so does the counter, and the next invoice gets the number. A sandbox is the issuer of
+/// its own invoices, so that they take no number of the live series.
 /// </summary>
 public static class InvoiceNumbers
 {
@@ -15,12 +16,16 @@ public static class InvoiceNumbers
     {
         await using var command = transaction.Connection.Command(
             """
-            insert into billing.invoice_numbers as counter (issuer, year, last) values ($1, $2, 1)
+            insert into billing.invoice_numbers as counter (issuer, year, last)
+            select case when data ->> 'clock' is null then $1 else tenant_id end, $2, 1
+            from billing.tenants where tenant_id = $3 and id = $3
             on conflict (issuer, year) do update set last = counter.last + 1
-            returning last
+            returning issuer, last
             """,
-            Sql.P(TenantId.Operator.Value), Sql.P(year));
-        var number = (int)(await command.ExecuteScalarAsync(cancellation))!;
-        return string.Create(CultureInfo.InvariantCulture, $"{year:0000}-{number:000000}");
+            Sql.P(TenantId.Operator.Value), Sql.P(year), Sql.P(transaction.TenantId));
+        await using var reader = await command.ExecuteReaderAsync(cancellation);
+        await reader.ReadAsync(cancellation);
+        var series = reader.GetGuid(0) == TenantId.Operator.Value ? "" : "TEST-";
+        return string.Create(CultureInfo.InvariantCulture, $"{series}{year:0000}-{reader.GetInt32(1):000000}");
     }
 }

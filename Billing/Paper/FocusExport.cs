@@ -16,7 +16,8 @@ namespace Platform.Billing.Paper;
 
 /// <summary>
 /// Invoice lines as FOCUS 1.2, the FinOps Foundation's cost and usage format: one CSV row per line, in constant memory. Rows of an
-/// invoice sum to its total in <c>BilledCost</c>. An operator who acts for no tenant gets those of all.
+/// invoice sum to its total in <c>BilledCost</c>. An operator who acts for no tenant gets those of all live
+/// tenants.
 /// </summary>
 public static class FocusExport
 {
@@ -100,7 +101,8 @@ public static class FocusExport
                     tenant.Value, InvoiceView.Table, Stored.Json<InvoiceView>(), PageInvoices, after, newestFirst: false, cancellation, within, span))
                     .Select(row => (Tenant: tenant.Value, row.Id, row.View))]
                 : (IReadOnlyList<(Guid Tenant, Guid Id, InvoiceView View)>)await documents.ListAllTenants(
-                    InvoiceView.Table, Stored.Json<InvoiceView>(), PageInvoices, after, newestFirst: false, cancellation, within, span);
+                    InvoiceView.Table, Stored.Json<InvoiceView>(), PageInvoices, after, newestFirst: false, cancellation,
+                    $"{within} and {TenantView.IsLive}", span);
             foreach (var (owner, _, invoice) in page)
             {
                 if (!tenants.TryGetValue(owner, out var customer))

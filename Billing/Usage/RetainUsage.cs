@@ -2,6 +2,7 @@ using System.IO.Compression;
 using System.Text;
 using NodaTime;
 using Npgsql;
+using Platform.Billing.Tenants;
 
 namespace Platform.Billing.Usage;
 
@@ -92,7 +93,7 @@ public static class RetainUsage
     private static async Task<bool> HasOpenPeriod(NpgsqlConnection connection, Instant end, CancellationToken cancellation)
     {
         await using var command = connection.Command(
-            "select exists (select from billing.billing_periods where invoice_id is null and starts_at < $1)", Sql.P(end));
+            $"select exists (select from billing.billing_periods where invoice_id is null and starts_at < $1 and {TenantView.IsLive})", Sql.P(end));
         return (bool)(await command.ExecuteScalarAsync(cancellation))!;
     }
 

@@ -38,6 +38,8 @@ public sealed class SecuritySpecs(BillingHost billing)
     [InlineData("POST", $"/v1/subscriptions/{Anything}/change-plan")]
     [InlineData("POST", $"/v1/subscriptions/{Anything}/withdraw-cancellation")]
     [InlineData("POST", "/v1/usage/events")]
+    [InlineData("GET", $"/v1/test-clocks/{Anything}")]
+    [InlineData("POST", $"/v1/test-clocks/{Anything}/advance")]
     public async Task Without_a_valid_key_there_is_nothing(string method, string path)
     {
         foreach (var nobody in new[] { billing.Anonymous, billing.With("pk_" + new string('f', 64)), billing.With("secret") })
@@ -76,6 +78,7 @@ public sealed class SecuritySpecs(BillingHost billing)
     [InlineData($"/v1/subscriptions/{Anything}/change-plan", "viewer partner")]
     [InlineData($"/v1/subscriptions/{Anything}/withdraw-cancellation", "viewer partner")]
     [InlineData("/v1/usage/events", "viewer")]
+    [InlineData($"/v1/test-clocks/{Anything}/advance", "viewer partner")]
     public async Task A_scope_that_is_too_small_is_forbidden(string path, string refused)
     {
         var tenant = await billing.NewTenant();
