@@ -29,6 +29,8 @@ builder.Services
     .AddSingleton<Projection, BillingPeriodRows>()
     .AddSingleton<Projection, InvoiceProjection>()
     .AddSingleton<Projection, LedgerEntries>()
+    .AddSingleton<BilledPlans>()
+    .AddSingleton<ComposeInvoice>()
     .AddSingleton<InvoicePeriod>()
     .AddSingleton<ChangeSubscription>()
     .AddSingleton<TenantClock>()

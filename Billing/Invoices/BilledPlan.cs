@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using NodaTime;
 using Npgsql;
 using Platform.Billing.Catalog;
@@ -12,22 +13,6 @@ namespace Platform.Billing.Invoices;
 /// <summary>One plan of a subscription and what it bills in the time in which it ran.</summary>
 public sealed record BilledPlan(PlanSpan Span, PlanTerms Terms, IReadOnlyList<BilledMeter> Meters)
 {
-    /// <summary>All plans that the subscription was on, oldest first. Versions of plans and meters never change.</summary>
-    public static async Task<IReadOnlyList<BilledPlan>> Of(
-        Documents documents, Subscription subscription, CancellationToken cancellation)
-    {
-        var plans = new List<BilledPlan>();
-        foreach (var span in subscription.Plans)
-        {
-            var terms = (await PlanView.Find(documents, span.PlanId, cancellation))?.TermsOf(span.PlanVersion)
-                ?? throw new InvalidOperationException($"Plan {span.PlanId} has no version {span.PlanVersion}.");
-            var meters = await MeterView.OfKeys(documents, terms.Charges.Select(charge => charge.Meter), cancellation);
-            plans.Add(new(span, terms, [.. meters.Select(meter => AtVersion(meter, terms))]));
-        }
-
-        return plans;
-    }
-
     /// <summary>What is owed for a period, and for usage that came late in the time of any plan, the newest plan first.</summary>
     /// <param name="period">The period to close.</param>
     /// <param name="used">Its use on time; without length once the subscription has ended.</param>
@@ -42,17 +27,50 @@ public sealed record BilledPlan(PlanSpan Span, PlanTerms Terms, IReadOnlyList<Bi
         {
             var usage = await PeriodUsage.Read(
                 connection, tenant, id, subscription, plan.Ran(used), plan.Span.Cycle, used, through, plan.Meters, cancellation);
-            lines.AddRange(plan.Span.End is null
+            var rated = plan.Span.End is null
                 ? RatePeriod.Rate(plan.Terms, period, whole, zone, usage, planEnds: subscription.PlanEndsAt(period.End))
-                : RatePeriod.RateLate(plan.Terms, usage).Select(line => line with { Plan = plan.Span }));
+                : RatePeriod.RateLate(plan.Terms, usage);
+            lines.AddRange(rated.Select(line => line with { SubscriptionId = id, Plan = plan.Span }));
         }
 
         return lines;
     }
 
     /// <summary>The event types that the plan's charges read, in the time in which it ran.</summary>
-    public IEnumerable<BilledType> Types(BillingPeriod used) => Meters.Select(meter => meter.Definition.EventType).Distinct()
-        .Select(type => new BilledType(type, Ran(used).Start, Ran(used).End));
+    /// <param name="after">The ledger position of the subscription's close before.</param>
+    public IEnumerable<BilledType> Types(BillingPeriod used, long after) => Meters.Select(meter => meter.Definition.EventType).Distinct()
+        .Select(type => new BilledType(type, Ran(used).Start, Ran(used).End, used, after));
+
+    private BillingPeriod Ran(BillingPeriod used) => new(Span.Start, Span.End ?? used.End);
+}
+
+/// <summary>The terms and meters of plans' versions. A version never changes, so each is read from the catalog once.</summary>
+public sealed class BilledPlans(Documents documents)
+{
+    private readonly ConcurrentDictionary<(PlanId, int), (PlanTerms Terms, IReadOnlyList<BilledMeter> Meters)> known = new();
+
+    /// <summary>All plans that the subscription was on, oldest first.</summary>
+    public async Task<IReadOnlyList<BilledPlan>> Of(Subscription subscription, CancellationToken cancellation)
+    {
+        var plans = new List<BilledPlan>();
+        foreach (var span in subscription.Plans)
+        {
+            var key = (span.PlanId, span.PlanVersion);
+            if (!known.TryGetValue(key, out var version))
+                known[key] = version = await Read(span, cancellation);
+            plans.Add(new(span, version.Terms, version.Meters));
+        }
+
+        return plans;
+    }
+
+    private async Task<(PlanTerms Terms, IReadOnlyList<BilledMeter> Meters)> Read(PlanSpan span, CancellationToken cancellation)
+    {
+        var terms = (await PlanView.Find(documents, span.PlanId, cancellation))?.TermsOf(span.PlanVersion)
+            ?? throw new InvalidOperationException($"Plan {span.PlanId} has no version {span.PlanVersion}.");
+        var meters = await MeterView.OfKeys(documents, terms.Charges.Select(charge => charge.Meter), cancellation);
+        return (terms, [.. meters.Select(meter => AtVersion(meter, terms))]);
+    }
 
     private static BilledMeter AtVersion(MeterView meter, PlanTerms terms)
     {
@@ -60,6 +78,4 @@ public sealed record BilledPlan(PlanSpan Span, PlanTerms Terms, IReadOnlyList<Bi
         return new(meter.Key, new(meter.MeterId, version), meter.DefinitionOf(version)
             ?? throw new InvalidOperationException($"Meter {meter.Key} has no version {version}."));
     }
-
-    private BillingPeriod Ran(BillingPeriod used) => new(Span.Start, Span.End ?? used.End);
 }

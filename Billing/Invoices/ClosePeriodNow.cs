@@ -20,17 +20,11 @@ public static class ClosePeriodNow
         CancellationToken cancellation)
     {
         var now = await clock.Now(caller.TenantId, cancellation);
-        InvoicePeriod.Outcome outcome;
-        do
-        {
-            outcome = await invoices.Close(caller.TenantId, id, now, requestId.Value, caller.Cause, cancellation);
-        }
-        while (outcome is { InvoiceId: not null, Subscription.LastClosed.RequestId: null });
-
+        var outcome = await invoices.CloseNow(caller.TenantId, id, now, requestId.Value, caller.Cause, cancellation);
         if (outcome.Refusal is { } refusal)
             return refusal.ToProblem();
 
-        var invoice = await InvoiceView.Find(documents, caller.TenantId, outcome.Subscription.LastClosed!.InvoiceId, cancellation);
+        var invoice = await InvoiceView.Find(documents, caller.TenantId, outcome.InvoiceId!.Value, cancellation);
         return TypedResults.Created($"/v1/invoices/{invoice!.InvoiceId}", invoice);
     }
 }

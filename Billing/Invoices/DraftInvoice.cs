@@ -1,33 +1,31 @@
 using NodaTime;
-using Platform.Billing.Rating;
-using Platform.Billing.Subscriptions;
 using Platform.Contracts;
 using Platform.EventStore;
-using Subscription = Platform.Billing.Subscriptions.Subscription;
 
 namespace Platform.Billing.Invoices;
 
-/// <summary>Writes down the rated lines of one closed period.</summary>
+/// <summary>Writes down what is owed for closed periods.</summary>
 public static class DraftInvoice
 {
-    public sealed record Command(
-        InvoiceId InvoiceId, TenantId TenantId, SubscriptionId SubscriptionId, Subscription Subscription, BillingPeriod Period,
-        long UsageThrough, Currency Currency, IReadOnlyList<RatedLine> Lines, Instant At);
+    public sealed record Command(InvoiceId InvoiceId, TenantId TenantId, InvoiceContent Content, Instant At);
 
     public static Decision<InvoiceEvent> Decide(Command command, Invoice invoice) => invoice.Status switch
     {
         InvoiceStatus.Missing =>
         [
             new InvoiceDrafted(
-                command.InvoiceId, command.TenantId, command.SubscriptionId, command.Subscription.PlanId,
-                command.Subscription.PlanVersion, command.Currency, command.Subscription.PeriodNumber, command.Period.Start,
-                command.Period.End, command.Subscription.TimeZone, command.Subscription.UsageThrough, command.UsageThrough,
-                command.At),
-            .. command.Lines.Select((line, index) => new InvoiceLineAdded(
+                command.InvoiceId, command.TenantId, command.Content.Currency, command.Content.Period.Start, command.Content.Period.End,
+                command.Content.Periods[0].Subscription.TimeZone, [.. command.Content.Periods.Select(Invoiced)],
+                command.Content.Usage.Through, command.At),
+            .. command.Content.Lines.Select((line, index) => new InvoiceLineAdded(
                 index + 1, line.Kind, line.Description, line.Meter, line.Quantity, line.Unit, line.UnitAmount, line.Amount,
-                line.Window.Start, line.Window.End, line.Plan?.PlanVersion ?? command.Subscription.PlanVersion, command.At, line.Breakdown,
-                line.Plan?.PlanId is { } other && other != command.Subscription.PlanId ? other : null)),
+                line.Window.Start, line.Window.End, command.At, line.SubscriptionId, line.Plan?.PlanId, line.Plan?.PlanVersion,
+                line.Breakdown)),
         ],
         _ => [],
     };
+
+    private static InvoicedSubscription Invoiced(EndingPeriod it) => new(
+        it.SubscriptionId, it.Subscription.PlanId, it.Subscription.PlanVersion, it.Subscription.PeriodNumber, it.Period.Start,
+        it.Period.End, it.Subscription.UsageThrough);
 }

@@ -14,25 +14,47 @@ namespace Platform.Billing.Invoices;
 [JsonDerivedType(typeof(InvoiceFinalized), "invoice.finalized.v1")]
 public abstract record InvoiceEvent;
 
-/// <param name="PeriodNumber">The subscription's period that the invoice is for.</param>
-/// <param name="TimeZone">The tenant's IANA zone, in which the period is to be read.</param>
-/// <param name="UsageAfter">Usage up to this ledger position was on earlier invoices, where it belonged to their periods.</param>
+/// <param name="PeriodStart">The earliest start of the periods that the invoice is for.</param>
+/// <param name="PeriodEnd">Their end.</param>
+/// <param name="TimeZone">The tenant's IANA zone, in which the periods are to be read.</param>
 /// <param name="UsageThrough">The newest ledger position that the invoice knew.</param>
 public sealed record InvoiceDrafted(
-    InvoiceId InvoiceId, TenantId TenantId, SubscriptionId SubscriptionId, PlanId PlanId, int PlanVersion, Currency Currency,
-    int PeriodNumber, Instant PeriodStart, Instant PeriodEnd, string TimeZone, long UsageAfter, long UsageThrough,
-    Instant At) : InvoiceEvent;
+    InvoiceId InvoiceId, TenantId TenantId, Currency Currency, Instant PeriodStart, Instant PeriodEnd, string TimeZone,
+    IReadOnlyList<InvoicedSubscription> Subscriptions, long UsageThrough, Instant At) : InvoiceEvent
+{
+    // By content, as events are compared.
+    public bool Equals(InvoiceDrafted? other) =>
+        other is not null
+        && (InvoiceId, TenantId, Currency, PeriodStart, PeriodEnd, TimeZone, UsageThrough, At)
+            == (other.InvoiceId, other.TenantId, other.Currency, other.PeriodStart, other.PeriodEnd, other.TimeZone, other.UsageThrough, other.At)
+        && Subscriptions.SequenceEqual(other.Subscriptions);
+
+    public override int GetHashCode() => InvoiceId.GetHashCode();
+}
+
+/// <summary>One subscription's period on an invoice.</summary>
+/// <param name="PlanId">The plan that it ran on.</param>
+/// <param name="PeriodNumber">The subscription's period: 1 for its first.</param>
+/// <param name="PeriodStart">Included.</param>
+/// <param name="PeriodEnd">Excluded.</param>
+/// <param name="UsageAfter">Usage up to this ledger position was on earlier invoices, where it belonged to their periods.</param>
+public sealed record InvoicedSubscription(
+    SubscriptionId SubscriptionId, PlanId PlanId, int PlanVersion, int PeriodNumber, Instant PeriodStart, Instant PeriodEnd,
+    long UsageAfter);
 
 /// <param name="Line">1 for the first line.</param>
 /// <param name="UnitAmount">Exact price of one unit in the invoice's currency; null where the charge has no single one.</param>
 /// <param name="WindowStart">Start of the usage or fee that the line is for; of an earlier period where it was reported late.</param>
+/// <param name="SubscriptionId">What it is owed for; absent where it is owed for no single one.</param>
+/// <param name="PlanId">The plan that the window ran on.</param>
 /// <param name="Breakdown">How the amount came about; absent where it is just quantity times unit amount.</param>
-/// <param name="PlanId">The plan that the window ran on; absent where it is the invoice's.</param>
 public sealed record InvoiceLineAdded(
     int Line, LineKind Kind, string Description, string? Meter, decimal Quantity, string Unit, decimal? UnitAmount, Money Amount,
-    Instant WindowStart, Instant WindowEnd, int PlanVersion, Instant At,
-    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyList<RatingStep>? Breakdown = null,
-    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] PlanId? PlanId = null)
+    Instant WindowStart, Instant WindowEnd, Instant At,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] SubscriptionId? SubscriptionId = null,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] PlanId? PlanId = null,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] int? PlanVersion = null,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyList<RatingStep>? Breakdown = null)
     : InvoiceEvent;
 
 /// <param name="Number">Gapless per issuer and year, for example <c>2026-000042</c>.</param>

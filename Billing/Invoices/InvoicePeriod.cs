@@ -10,108 +10,147 @@ using Subscription = Platform.Billing.Subscriptions.Subscription;
 namespace Platform.Billing.Invoices;
 
 /// <summary>
-/// Closes a subscription's running period and invoices it, in one transaction: the period's end, the invoice with its lines,
-/// its usage tree and its number, and the message that tells of it are there together or not at all. A period of a subscription
-/// that has ended takes late usage alone, and makes no invoice where there is none.
+/// Closes running periods of a tenant's subscriptions and invoices them, in one transaction: the periods' ends, the invoice with its
+/// lines, its usage tree and its number, and the message that tells of it are there together or not at all. Periods that end at one
+/// instant are on one invoice. A period of a subscription that has ended takes late usage alone, and makes no invoice where there is
+/// none.
 /// </summary>
 public sealed class InvoicePeriod(
-    EventStore.EventStore store, Documents documents, RollUpUsage rollUp, UsageLimits limits, TenantClock clock)
+    EventStore.EventStore store, ComposeInvoice compose, BilledPlans plans, RollUpUsage rollUp, UsageLimits limits, TenantClock clock)
 {
-    /// <param name="Subscription">As it is now.</param>
-    /// <param name="InvoiceId">The invoice that was made; null where there was nothing to close.</param>
-    public sealed record Outcome(Subscription Subscription, InvoiceId? InvoiceId, Refusal? Refusal);
+    /// <param name="InvoiceId">The invoice that was made; null where there was nothing to invoice.</param>
+    public sealed record Outcome(InvoiceId? InvoiceId, Refusal? Refusal);
 
-    /// <summary>Closes every period whose end has come: after an outage each gets an invoice of its own, in order.</summary>
+    private sealed record Ending(
+        SubscriptionId Id, Subscription Subscription, long Version, ClosePeriod.Command Command, IReadOnlyList<SubscriptionEvent> Events);
+
+    /// <summary>
+    /// Closes every period of the tenant whose end has come: after an outage each end gets an invoice of its own, in order.
+    /// </summary>
     /// <returns>How many invoices it made.</returns>
-    public async Task<int> CloseEnded(
-        TenantId tenant, SubscriptionId id, Instant asOf, Cause cause, CancellationToken cancellation)
+    public async Task<int> CloseEnded(TenantId tenant, Instant asOf, Cause cause, CancellationToken cancellation)
     {
-        var count = 0;
-        while (await Close(tenant, id, asOf, requestId: null, cause, cancellation) is { InvoiceId: not null })
-            count++;
-        return count;
+        for (var made = 0; ;)
+        {
+            var outcome = await store.Transact(
+                tenant.Value,
+                cause,
+                async (transaction, token) =>
+                    await BillingPeriodRows.FirstDue(transaction.Connection, tenant, asOf, token) is { Count: > 0 } due
+                        ? await Close(transaction, tenant, due, asOf, requestId: null, token)
+                        : null,
+                cancellation);
+            if (outcome is null)
+                return made;
+            if (outcome.InvoiceId is not null)
+                made++;
+        }
     }
 
-    /// <param name="requestId">Null closes the period only if its end has come; else it ends now.</param>
-    public async Task<Outcome> Close(
-        TenantId tenant, SubscriptionId id, Instant asOf, Guid? requestId, Cause cause, CancellationToken cancellation)
+    /// <summary>Ends one subscription's running period now, after those whose end has come by itself.</summary>
+    /// <param name="requestId">The same request ends one period only, and finds the invoice that it made.</param>
+    public async Task<Outcome> CloseNow(
+        TenantId tenant, SubscriptionId id, Instant asOf, Guid requestId, Cause cause, CancellationToken cancellation)
     {
-        var stream = Subscription.Stream(tenant, id);
-        var known = await store.Load<Subscription, SubscriptionEvent>(stream, cancellation);
-        if (!known.Exists)
-            return new(known.State, InvoiceId: null, Refusal.Because("subscription.not_found", "There is no such subscription."));
-
-        // Read before the lane is held; only if the plan is changed meanwhile, again.
-        var plansKnown = await BilledPlan.Of(documents, known.State, cancellation);
-
+        await CloseEnded(tenant, asOf, cause, cancellation);
         return await store.Transact(
-            tenant.Value,
-            cause,
-            async (transaction, token) =>
-            {
-                // 1 decide where the period ends
-                var (subscription, version) = await transaction.Load<Subscription, SubscriptionEvent>(stream, token);
-                var at = await clock.Now(tenant, token);
-                // What was seen stays seen, also where retention has taken it since.
-                var through = Math.Max(
-                    subscription.UsageThrough, await PeriodUsage.NewestPosition(transaction.Connection, tenant, token));
-                var command = new ClosePeriod.Command(asOf, requestId, InvoiceId.New(), through, limits.AgeMax, at);
-                var decision = ClosePeriod.Decide(command, subscription);
-                if (decision.Refusal is not null || decision.Events is not [PeriodClosed closed, ..])
-                    return new Outcome(subscription, InvoiceId: null, decision.Refusal);
+            tenant.Value, cause, (transaction, token) => Close(transaction, tenant, [id], asOf, requestId, token), cancellation);
+    }
 
-                // 2 rate what was used in it
-                var period = new BillingPeriod(closed.Start, closed.End);
-                var used = subscription.EndedAt is { } ended ? new BillingPeriod(ended, ended) : period;
-                var plans = subscription.Plans.SequenceEqual(known.State.Plans)
-                    ? plansKnown
-                    : await BilledPlan.Of(documents, subscription, token);
-                await rollUp.CatchUp(
-                    transaction, [.. plans.SelectMany(plan => plan.Meters).Select(meter => meter.Definition)], token);
-                var rated = await BilledPlan.Rate(
-                    transaction.Connection, tenant, id, subscription, plans, period, used, through, token);
-                if (subscription.EndedAt is not null && rated.Count == 0)
-                {
-                    var nothing = ClosePeriod.NothingLate(command, subscription);
-                    if (nothing.Events.Count > 0)
-                        await transaction.Append(stream, version, token, nothing.Events);
-                    return new Outcome(subscription, InvoiceId: null, nothing.Refusal);
-                }
+    private async Task<Outcome> Close(
+        EventTransaction transaction, TenantId tenant, IReadOnlyList<SubscriptionId> ids, Instant asOf, Guid? requestId,
+        CancellationToken cancellation)
+    {
+        // 1 decide where the periods end
+        var (at, invoiceId) = (await clock.Now(tenant, cancellation), InvoiceId.New());
+        var newest = await PeriodUsage.NewestPosition(transaction.Connection, tenant, cancellation);
+        var endings = new List<Ending>();
+        foreach (var id in ids)
+        {
+            var (subscription, version) = await transaction.Load<Subscription, SubscriptionEvent>(
+                Subscription.Stream(tenant, id), cancellation);
+            // What was seen stays seen, also where retention has taken it since.
+            var command = new ClosePeriod.Command(
+                asOf, requestId, invoiceId, Math.Max(subscription.UsageThrough, newest), limits.AgeMax, at);
+            var decision = ClosePeriod.Decide(command, subscription);
+            if (decision.Refusal is not null)
+                return new(InvoiceId: null, decision.Refusal);
+            if (decision.Events is not [PeriodClosed, ..])
+                return new(subscription.LastClosed?.InvoiceId, Refusal: null);
+            endings.Add(new(id, subscription, version, command, decision.Events));
+        }
 
-                var brought = await Brought(transaction, tenant, subscription.LastClosed, token) ?? Money.Zero(plans[^1].Terms.Currency);
-                var lines = CarriedCredit.Settle(rated, brought, period);
+        // The oldest subscription stands first on the invoice.
+        endings = [.. endings.OrderBy(ending => ending.Subscription.Plans[0].Start).ThenBy(ending => ending.Id.Value)];
 
-                // 3 bind the events it counts, so that each can be proved
-                var counted = new InvoicedUsage(
-                    [.. plans.SelectMany(plan => plan.Types(used))], used, subscription.UsageThrough, through);
-                var tree = await UsageTree.Record(transaction, tenant, closed.InvoiceId, counted, token);
+        // 2 compose the invoice, from roll-ups that know all of the ledger
+        var through = endings.Max(ending => ending.Command.UsageThrough);
+        foreach (var ending in endings)
+        {
+            var billed = await plans.Of(ending.Subscription, cancellation);
+            await rollUp.CatchUp(
+                transaction, [.. billed.SelectMany(plan => plan.Meters).Select(meter => meter.Definition)], cancellation);
+        }
 
-                // 4 write the invoice and give it its number
-                var draft = DraftInvoice.Decide(
-                    new(closed.InvoiceId, tenant, id, subscription, period, through, brought.Currency, lines, at), Invoice.Initial);
-                var invoice = Fold.After(Invoice.Initial, draft.Events);
-                var number = await InvoiceNumbers.Next(transaction, at.InUtc().Year, token);
-                var final = FinalizeInvoice.Decide(new(number, tree, at), invoice);
+        var content = await compose.Compose(
+            transaction.Connection, tenant, [.. endings.Select(Period)], await Brought(transaction, tenant, endings, cancellation),
+            through, cancellation);
 
-                // 5 record it all at once
-                IReadOnlyList<SubscriptionEvent> changes =
+        // 3 where nothing came late, say so and make no invoice of it
+        foreach (var ending in endings.Where(ending => content?.Periods.Any(it => it.SubscriptionId == ending.Id) != true))
+        {
+            var nothing = ClosePeriod.NothingLate(ending.Command, ending.Subscription);
+            if (nothing.Refusal is not null)
+                return new(InvoiceId: null, nothing.Refusal);
+            await transaction.Append(Subscription.Stream(tenant, ending.Id), ending.Version, cancellation, nothing.Events);
+        }
+
+        if (content is null)
+            return new(InvoiceId: null, Refusal: null);
+
+        // 4 bind the events that it counts, so that each can be proved, and give it its number
+        var tree = await UsageTree.Record(transaction, tenant, invoiceId, content.Usage, cancellation);
+        var draft = DraftInvoice.Decide(new(invoiceId, tenant, content, at), Invoice.Initial);
+        var invoice = Fold.After(Invoice.Initial, draft.Events);
+        var number = await InvoiceNumbers.Next(transaction, at.InUtc().Year, cancellation);
+        var final = FinalizeInvoice.Decide(new(number, tree, at), invoice);
+
+        // 5 record it all at once
+        await transaction.Append(Invoice.Stream(tenant, invoiceId), expectedVersion: 0, cancellation, [.. draft.Events, .. final.Events]);
+        foreach (var ending in endings.Where(ending => content.Periods.Any(it => it.SubscriptionId == ending.Id)))
+        {
+            var closed = (PeriodClosed)ending.Events[0];
+            await transaction.Append(
+                Subscription.Stream(tenant, ending.Id), ending.Version, cancellation,
                 [
                     closed with { Credit = invoice.CarriedForward.MinorUnits > 0 ? invoice.CarriedForward : null },
-                    .. decision.Events.Skip(1),
-                ];
-                await transaction.Append(
-                    Invoice.Stream(tenant, closed.InvoiceId), expectedVersion: 0, token, [.. draft.Events, .. final.Events]);
-                await transaction.Append(stream, version, token, changes);
-                transaction.Publish(new Messages.InvoiceFinalized(
-                    closed.InvoiceId, tenant, id, number, invoice.Total, period.Start, period.End, at));
-                return new Outcome(Fold.After(subscription, changes), closed.InvoiceId, Refusal: null);
-            },
-            cancellation);
+                    .. ending.Events.Skip(1),
+                ]);
+        }
+
+        transaction.Publish(new Messages.InvoiceFinalized(
+            invoiceId, tenant, [.. content.Periods.Select(it => it.SubscriptionId)], number, invoice.Total, content.Period.Start,
+            content.Period.End, at));
+        return new(invoiceId, Refusal: null);
+
+        static EndingPeriod Period(Ending ending)
+        {
+            var closed = (PeriodClosed)ending.Events[0];
+            return new(ending.Id, ending.Subscription, new(closed.Start, closed.End));
+        }
     }
 
-    // The credit of the invoice before; null where there was none.
+    // The credit of the invoices before; null where there was none.
     private static async Task<Money?> Brought(
-        EventTransaction transaction, TenantId tenant, PeriodClosed? last, CancellationToken cancellation) => last is null
-        ? null
-        : (await transaction.Load<Invoice, InvoiceEvent>(Invoice.Stream(tenant, last.InvoiceId), cancellation)).State.CarriedForward;
+        EventTransaction transaction, TenantId tenant, IReadOnlyList<Ending> endings, CancellationToken cancellation)
+    {
+        Money? brought = null;
+        foreach (var last in endings.Select(ending => ending.Subscription.LastClosed?.InvoiceId).OfType<InvoiceId>().Distinct())
+        {
+            var carried = (await transaction.Load<Invoice, InvoiceEvent>(Invoice.Stream(tenant, last), cancellation)).State.CarriedForward;
+            brought = brought is { } sum ? sum + carried : carried;
+        }
+
+        return brought;
+    }
 }

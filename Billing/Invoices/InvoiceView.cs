@@ -12,41 +12,58 @@ using Platform.ServiceDefaults;
 
 namespace Platform.Billing.Invoices;
 
-/// <summary>The invoice as people read it. Rebuilt from events alone, so it never asks a clock or another view.</summary>
+/// <summary>
+/// The invoice as people read it: one for all subscriptions of a tenant whose periods end at one instant. Rebuilt from events alone,
+/// so it never asks a clock or another view.
+/// </summary>
 /// <param name="Number">Null while it is a draft.</param>
+/// <param name="BillingPeriod">From the earliest start of the subscriptions' periods to their end.</param>
 /// <param name="Subtotal">Sum of the lines.</param>
 /// <param name="Total">What is owed; equal to the subtotal as long as there are neither discounts nor tax.</param>
 /// <param name="UsageTree">
 /// The usage events that the invoice counts, by which each can be proved (<c>usage-proof</c>); null while it is a draft.
 /// </param>
 public sealed record InvoiceView(
-    InvoiceId InvoiceId, string? Number, InvoiceStatus Status, SubscriptionId SubscriptionId, PlanId PlanId, int PlanVersion,
-    InvoiceView.InvoicedPeriod BillingPeriod, IReadOnlyList<InvoiceView.InvoiceLine> Lines, Money Subtotal, Money Total,
+    InvoiceId InvoiceId, string? Number, InvoiceStatus Status, InvoiceView.InvoicedPeriod BillingPeriod,
+    IReadOnlyList<InvoiceView.BilledSubscription> Subscriptions, IReadOnlyList<InvoiceView.InvoiceLine> Lines, Money Subtotal, Money Total,
     UsageTreeHead? UsageTree, Instant DraftedAt, Instant? FinalizedAt)
 {
     public const string Table = "invoices";
 
     /// <param name="Start">Included.</param>
     /// <param name="End">Excluded.</param>
-    public sealed record InvoicedPeriod(int Number, Instant Start, Instant End, string TimeZone);
+    public sealed record InvoicedPeriod(Instant Start, Instant End, string TimeZone);
+
+    /// <param name="PlanId">The plan that the period ran on.</param>
+    /// <param name="PeriodNumber">1 for the subscription's first period.</param>
+    /// <param name="PeriodStart">Included.</param>
+    /// <param name="PeriodEnd">Excluded.</param>
+    public sealed record BilledSubscription(
+        SubscriptionId SubscriptionId, PlanId PlanId, int PlanVersion, int PeriodNumber, Instant PeriodStart, Instant PeriodEnd);
 
     /// <param name="UnitAmount">Exact price of one unit in the invoice's currency; null where the charge has no single one.</param>
     /// <param name="WindowStart">Start of the use that the line is for, included.</param>
     /// <param name="WindowEnd">Its end, excluded.</param>
+    /// <param name="SubscriptionId">What it is owed for; absent where it is owed for no single one.</param>
+    /// <param name="PlanId">The plan that the window ran on.</param>
     /// <param name="Breakdown">How the amount came about, summing to it before rounding; absent where it is quantity times unit amount.</param>
-    /// <param name="PlanId">The plan that the window ran on, with its version before; absent where it is the invoice's.</param>
     public sealed record InvoiceLine(
         int Number, LineKind Kind, string Description, string? Meter, decimal Quantity, string Unit, decimal? UnitAmount,
-        Money Amount, Instant WindowStart, Instant WindowEnd, int PlanVersion,
-        [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyList<RatingStep>? Breakdown = null,
-        [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] PlanId? PlanId = null);
+        Money Amount, Instant WindowStart, Instant WindowEnd,
+        [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] SubscriptionId? SubscriptionId = null,
+        [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] PlanId? PlanId = null,
+        [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] int? PlanVersion = null,
+        [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyList<RatingStep>? Breakdown = null);
 
     public static InvoiceView? Fold(InvoiceView? view, InvoiceEvent @event) => (view, @event) switch
     {
         (null, InvoiceDrafted it) => new(
-            it.InvoiceId, Number: null, InvoiceStatus.Draft, it.SubscriptionId, it.PlanId, it.PlanVersion,
-            new(it.PeriodNumber, it.PeriodStart, it.PeriodEnd, it.TimeZone), [], Money.Zero(it.Currency), Money.Zero(it.Currency),
-            UsageTree: null, it.At, FinalizedAt: null),
+            it.InvoiceId, Number: null, InvoiceStatus.Draft, new(it.PeriodStart, it.PeriodEnd, it.TimeZone),
+            [
+                .. it.Subscriptions.Select(of => new BilledSubscription(
+                    of.SubscriptionId, of.PlanId, of.PlanVersion, of.PeriodNumber, of.PeriodStart, of.PeriodEnd)),
+            ],
+            [], Money.Zero(it.Currency), Money.Zero(it.Currency), UsageTree: null, it.At, FinalizedAt: null),
         ({ } draft, InvoiceLineAdded it) => draft with
         {
             Lines =
@@ -54,7 +71,7 @@ public sealed record InvoiceView(
                 .. draft.Lines,
                 new(
                     it.Line, it.Kind, it.Description, it.Meter, it.Quantity, it.Unit, it.UnitAmount, it.Amount, it.WindowStart,
-                    it.WindowEnd, it.PlanVersion, it.Breakdown, it.PlanId),
+                    it.WindowEnd, it.SubscriptionId, it.PlanId, it.PlanVersion, it.Breakdown),
             ],
             Subtotal = draft.Subtotal + it.Amount,
             Total = draft.Total + it.Amount,
@@ -84,7 +101,9 @@ public sealed record InvoiceView(
         CancellationToken cancellation)
     {
         var (where, parameters) = subscription_id is { } of
-            ? ("data ->> 'subscription_id' = $1", new NpgsqlParameter[] { Sql.P(of.ToString()) })
+            ? (
+                "data @> jsonb_build_object('subscriptions', jsonb_build_array(jsonb_build_object('subscription_id', $1)))",
+                new NpgsqlParameter[] { Sql.P(of.ToString()) })
             : (null, []);
         var rows = await documents.List(
             caller.TenantId.Value, Table, Stored.Json<InvoiceView>(), page.Size + 1, page.After, newestFirst: true,

@@ -47,21 +47,24 @@ public sealed record UsageTree(InvoicedUsage Usage, long[] Positions, byte[][] R
     {
         await using var command = connection.Command(
             """
-            select types, since, until, period_start, period_end, usage_after, usage_through, chunk_positions, chunk_roots
+            select types, since, until, period_starts, period_ends, usage_after, usage_through, chunk_positions, chunk_roots
             from billing.usage_trees where tenant_id = $1 and invoice_id = $2
             """,
             Sql.P(tenant.Value), Sql.P(invoice.Value));
         await using var row = await command.ExecuteReaderAsync(cancellation);
-        return await row.ReadAsync(cancellation)
-            ? new(
-                new(
-                    [
-                        .. row.GetFieldValue<string[]>(0).Zip(row.Instants(1), row.Instants(2))
-                            .Select(it => new BilledType(it.First, it.Second, it.Third)),
-                    ],
-                    new BillingPeriod(row.Instant(3), row.Instant(4)), row.GetInt64(5), row.GetInt64(6)),
-                row.GetFieldValue<long[]>(7), row.GetFieldValue<byte[][]>(8))
-            : null;
+        if (!await row.ReadAsync(cancellation))
+            return null;
+
+        var (since, until, starts, ends) = (row.Instants(1), row.Instants(2), row.Instants(3), row.Instants(4));
+        var after = row.GetFieldValue<long[]>(5);
+        return new(
+            new(
+                [
+                    .. row.GetFieldValue<string[]>(0).Select((type, index) => new BilledType(
+                        type, since[index], until[index], new BillingPeriod(starts[index], ends[index]), after[index])),
+                ],
+                row.GetInt64(6)),
+            row.GetFieldValue<long[]>(7), row.GetFieldValue<byte[][]>(8));
     }
 
     /// <summary>Where the event at a ledger position stands in the tree, and what leads from there to the root.</summary>
@@ -89,14 +92,14 @@ public sealed record UsageTree(InvoicedUsage Usage, long[] Positions, byte[][] R
         await using var command = transaction.Connection.Command(
             """
             insert into billing.usage_trees
-                (tenant_id, invoice_id, types, since, until, period_start, period_end, usage_after, usage_through, chunk_positions,
+                (tenant_id, invoice_id, types, since, until, period_starts, period_ends, usage_after, usage_through, chunk_positions,
                  chunk_roots)
             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
             """,
-            Sql.P(transaction.TenantId), Sql.P(invoice.Value), Sql.P([.. Usage.Types.Select(it => it.Type)]),
-            Sql.P([.. Usage.Types.Select(it => it.Since)]), Sql.P([.. Usage.Types.Select(it => it.Until)]), Sql.P(Usage.Period.Start),
-            Sql.P(Usage.Period.End), Sql.P(Usage.After), Sql.P(Usage.Through),
-            new NpgsqlParameter<long[]> { TypedValue = Positions }, new NpgsqlParameter<byte[][]> { TypedValue = Roots });
+            [
+                Sql.P(transaction.TenantId), Sql.P(invoice.Value), .. Usage.Columns(), Sql.P(Usage.Through),
+                new NpgsqlParameter<long[]> { TypedValue = Positions }, new NpgsqlParameter<byte[][]> { TypedValue = Roots },
+            ]);
         await command.ExecuteNonQueryAsync(cancellation);
     }
 }

@@ -64,10 +64,12 @@ public static class FocusExport
         ("PublisherName", row => row.Issuer),
         ("ServiceCategory", _ => "AI and Machine Learning"),
         ("ServiceName", _ => "Model services"),
-        ("SkuId", row => row.Line.Meter ?? row.Plan.ToString()),
+        ("SkuId", row => row.Line.Meter ?? row.Line.PlanId?.ToString()),
         ("SkuMeter", row => row.Line.Meter),
-        ("SkuPriceId", row => $"{row.Plan}/{row.Line.PlanVersion}{(row.Line.Meter is { } meter ? $"/{meter}" : "")}"),
-        ("SubAccountId", row => row.Invoice.SubscriptionId.ToString()),
+        ("SkuPriceId", row => row.Line.PlanId is { } plan
+            ? $"{plan}/{row.Line.PlanVersion}{(row.Line.Meter is { } meter ? $"/{meter}" : "")}"
+            : null),
+        ("SubAccountId", row => row.Line.SubscriptionId?.ToString()),
     ];
 
     public static void Map(RouteGroupBuilder exports) => exports.MapGet("/focus", Handle).WithName(nameof(FocusExport));
@@ -127,7 +129,6 @@ public static class FocusExport
 
     private sealed record Row(InvoiceView Invoice, InvoiceView.InvoiceLine Line, TenantView Tenant, string Issuer)
     {
-        public PlanId Plan => Line.PlanId ?? Invoice.PlanId;
         public bool IsUsage => Line.Kind is LineKind.Usage or LineKind.LateUsage;
         public bool IsAdjustment => Line.Kind is LineKind.CreditBroughtForward or LineKind.CreditCarriedForward;
         public string? UnitPrice => !IsAdjustment && Line.UnitAmount is { } each ? Decimals.Format(each) : null;

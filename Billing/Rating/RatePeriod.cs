@@ -35,10 +35,11 @@ public enum LineKind
 /// <param name="UnitAmount">Exact price of one unit, before rounding; null where the charge has no single one.</param>
 /// <param name="Amount">Rounded once.</param>
 /// <param name="Breakdown">How the amount came about; null where it is just quantity times unit amount.</param>
-/// <param name="Plan">What ran in the window; null for the plan that the invoice is of.</param>
+/// <param name="SubscriptionId">What it is owed for; null where it is owed for no single one.</param>
+/// <param name="Plan">What ran in the window.</param>
 public sealed record RatedLine(
     LineKind Kind, string Description, string? Meter, decimal Quantity, string Unit, decimal? UnitAmount, Money Amount,
-    BillingPeriod Window, IReadOnlyList<RatingStep>? Breakdown = null, PlanSpan? Plan = null);
+    BillingPeriod Window, IReadOnlyList<RatingStep>? Breakdown = null, SubscriptionId? SubscriptionId = null, PlanSpan? Plan = null);
 
 /// <summary>
 /// Turns a period's usage and a plan's terms into lines. Pure: the same input gives the same lines for ever. Amounts are exact

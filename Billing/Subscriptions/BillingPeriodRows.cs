@@ -73,6 +73,24 @@ public sealed class BillingPeriodRows : Projection
         }
     }
 
+    /// <summary>The tenant's subscriptions whose running period ended first, all at one instant.</summary>
+    public static async Task<IReadOnlyList<SubscriptionId>> FirstDue(
+        NpgsqlConnection connection, TenantId tenant, Instant asOf, CancellationToken cancellation)
+    {
+        await using var command = connection.Command(
+            """
+            select subscription_id from billing.billing_periods
+            where tenant_id = $1 and invoice_id is null and ends_at = (
+                select min(ends_at) from billing.billing_periods where tenant_id = $1 and invoice_id is null and ends_at <= $2)
+            """,
+            Sql.P(tenant.Value), Sql.P(asOf));
+        await using var reader = await command.ExecuteReaderAsync(cancellation);
+        var due = new List<SubscriptionId>();
+        while (await reader.ReadAsync(cancellation))
+            due.Add(new(reader.GetGuid(0)));
+        return due;
+    }
+
     /// <summary>A page of the moments at which periods of live tenants ended, the longest due first.</summary>
     public static Task<IReadOnlyList<DueTenant>> Due(
         BillingDatabase database, Instant asOf, DueTenant? after, int limit, CancellationToken cancellation) =>
@@ -87,17 +105,18 @@ public sealed class BillingPeriodRows : Projection
             cancellation,
             Sql.P(asOf), Sql.Optional(after?.At), Sql.Optional(after?.TenantId.Value), Sql.P(limit));
 
-    /// <summary>The running periods of a tenant that end up to an instant, the first to end first.</summary>
-    public static Task<IReadOnlyList<(SubscriptionId SubscriptionId, Instant End)>> Ending(
+    /// <summary>When the tenant's first running period ends, if up to an instant.</summary>
+    public static async Task<Instant?> NextEnd(
         BillingDatabase database, TenantId tenant, Instant upTo, CancellationToken cancellation) =>
-        database.Read(
+        await database.Read(
             tenant,
             """
-            select subscription_id, ends_at from billing.billing_periods
-            where tenant_id = $1 and invoice_id is null and ends_at <= $2
-            order by ends_at, subscription_id
+            select ends_at from billing.billing_periods
+            where tenant_id = $1 and invoice_id is null and ends_at <= $2 order by ends_at limit 1
             """,
-            row => (new SubscriptionId(row.GetGuid(0)), row.Instant(1)),
+            row => row.Instant(0),
             cancellation,
-            Sql.P(tenant.Value), Sql.P(upTo));
+            Sql.P(tenant.Value), Sql.P(upTo)) is [var end]
+            ? end
+            : null;
 }

@@ -17,7 +17,7 @@ public sealed class ChangeSubscription(EventStore.EventStore store, InvoicePerio
         Caller caller, SubscriptionId id, Instant now,
         Func<EventTransaction, Subscription, CancellationToken, Task<Decision<SubscriptionEvent>>> decide, CancellationToken cancellation)
     {
-        await invoices.CloseEnded(caller.TenantId, id, now, caller.Cause, cancellation);
+        await invoices.CloseEnded(caller.TenantId, now, caller.Cause, cancellation);
 
         var stream = Subscription.Stream(caller.TenantId, id);
         var refusal = await store.Transact(
@@ -35,7 +35,7 @@ public sealed class ChangeSubscription(EventStore.EventStore store, InvoicePerio
         if (refusal is not null)
             return refusal.ToProblem();
 
-        await invoices.CloseEnded(caller.TenantId, id, now, caller.Cause, cancellation);
+        await invoices.CloseEnded(caller.TenantId, now, caller.Cause, cancellation);
         return TypedResults.Ok((await SubscriptionView.Find(documents, caller.TenantId, id, cancellation))!);
     }
 }

@@ -80,16 +80,6 @@ public class EventContract
     }
 
     [Fact]
-    public void A_line_of_another_plans_time_keeps_that_plan()
-    {
-        var sample = Line() with { PlanId = ThePlan };
-        var json = Stored.Events.Serialize(sample);
-
-        Approve.Text(Pretty.Json(json) + "\n", "invoice.line_added.v1.plan_id.json");
-        Stored.Events.Deserialize("invoice.line_added.v1", json).ShouldBe(sample);
-    }
-
-    [Fact]
     public void Every_event_type_has_a_sample_and_its_state_knows_it()
     {
         Samples.Select(row => row.Data.Item1).ShouldBe(Stored.Events.Names, ignoreOrder: true);

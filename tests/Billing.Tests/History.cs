@@ -71,12 +71,13 @@ internal static class History
     public static SubscriptionEnded Ended() => new(FirstOfFebruary, FirstOfFebruary);
 
     public static InvoiceDrafted Drafted() => new(
-        TheInvoice, TheTenant, TheSubscription, ThePlan, PlanVersion: 1, Currency.EUR, PeriodNumber: 1, FirstOfJanuary, FirstOfFebruary,
-        "Etc/UTC", UsageAfter: 0, UsageThrough: 17, FirstOfFebruary);
+        TheInvoice, TheTenant, Currency.EUR, FirstOfJanuary, FirstOfFebruary, "Etc/UTC",
+        [new(TheSubscription, ThePlan, PlanVersion: 1, PeriodNumber: 1, FirstOfJanuary, FirstOfFebruary, UsageAfter: 0)],
+        UsageThrough: 17, FirstOfFebruary);
 
     public static InvoiceLineAdded Line(int line = 1, long cents = 100_00) => new(
         line, LineKind.Usage, "GPU time", "gpu-time", Quantity: 40_000_000m, "millisecond", UnitAmount: 0.0000025m,
-        new(cents, Currency.EUR), FirstOfJanuary, FirstOfFebruary, PlanVersion: 1, FirstOfFebruary);
+        new(cents, Currency.EUR), FirstOfJanuary, FirstOfFebruary, FirstOfFebruary, TheSubscription, ThePlan, PlanVersion: 1);
 
     public static InvoiceFinalized Finalized(long cents = 100_00, UsageTreeHead? tree = null) =>
         new(

@@ -35,7 +35,7 @@ internal static class Samples
         new ApiKeyRevoked(Key, Tenant, Noon),
         new CloseBillingPeriods(Noon),
         new InvoiceFinalized(
-            Invoice, Tenant, Subscription, "2026-000042", new(12_50, Currency.EUR), Noon - Duration.FromDays(31), Noon, Noon),
+            Invoice, Tenant, [Subscription], "2026-000042", new(12_50, Currency.EUR), Noon - Duration.FromDays(31), Noon, Noon),
         new JobPlaced(Job, Attempt, Tenant, Worker, Session, new(DeviceIndex: 0, GpuMilli: 1000), Noon),
         new ExecuteJob(
             Job, Attempt, Tenant, Worker, Session, AttemptNumber: 2, Train, new(DeviceIndex: 0, GpuMilli: 1000), Checkpoint,

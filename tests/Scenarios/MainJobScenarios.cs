@@ -175,16 +175,18 @@ public class MainJobScenarios(PrivateServers servers)
     private static string WithoutWhatDiffersByRun(JsonNode invoice)
     {
         var copy = (JsonObject)invoice.DeepClone();
-        foreach (var name in new[] { "invoice_id", "subscription_id", "plan_id", "drafted_at", "finalized_at" })
+        foreach (var name in new[] { "invoice_id", "drafted_at", "finalized_at" })
             copy[name] = "...";
+        foreach (var name in new[] { "subscription_id", "plan_id", "period_start", "period_end" })
+            copy["subscriptions"]![0]![name] = "...";
         copy["number"] = ((string)copy["number"]!)[4..];
         copy["billing_period"]!["start"] = "...";
         copy["billing_period"]!["end"] = "...";
         foreach (var line in copy["lines"]!.AsArray())
         {
-            line!["window_start"] = "...";
-            line["window_end"] = "...";
-            if ((string?)line["meter"] != "gpu_time")
+            foreach (var name in new[] { "window_start", "window_end", "subscription_id", "plan_id" })
+                line![name] = "...";
+            if ((string?)line!["meter"] != "gpu_time")
                 continue;
             line["quantity"] = "(measured)";
             line["amount"]!["amount"] = "(measured)";

@@ -32,13 +32,40 @@ public sealed class ClosePeriodsSpecs(OwnBillingHost billing) : IClassFixture<Ow
         foreach (var tenant in tenants)
         {
             var invoices = await Invoices(tenant);
-            invoices.Select(it => it.GetProperty("billing_period").GetProperty("number").GetInt32()).ShouldBe([2, 1]);
+            invoices.Select(it => it.GetProperty("subscriptions")[0].GetProperty("period_number").GetInt32()).ShouldBe([2, 1]);
             invoices.Select(Total).ShouldBe(["31.05", "17.05"]);
         }
 
         var numbers = await billing.Strings("select data ->> 'number' from billing.invoices order by 1");
         numbers.ShouldBe(Enumerable.Range(1, numbers.Length).Select(i => $"2026-{i:000000}"));
         (await Run()).ShouldBe(0, "nothing is left to close");
+    }
+
+    [Fact]
+    public async Task Eight_runners_put_all_subscriptions_of_a_tenant_whose_periods_end_together_onto_one_invoice()
+    {
+        var tenant = await billing.NewTenant();
+        TestCatalog[] catalogs = [await billing.NewCatalog(), await billing.NewCatalog()];
+        var calls = await BillingHost.Subscribe(tenant, catalogs[0], startedAt: "2026-01-01T00:00:00Z");
+        var again = await BillingHost.Subscribe(tenant, catalogs[1], startedAt: "2026-02-01T00:00:00Z");
+        await Use(tenant, "both meters read it", "2026-02-10T00:00:00Z", calls: 4);
+
+        await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => Task.Run(() => Run())));
+
+        var invoices = await Invoices(tenant);
+        invoices.Select(Total).ShouldBe(["62.40", "31.00"]);
+        Of(invoices[0], "subscriptions", "period_number").ShouldBe(["2", "1"]);
+        Of(invoices[0], "subscriptions", "subscription_id").ShouldBe([$"{calls}", $"{again}"]);
+        Of(invoices[0], "lines", "subscription_id").Distinct().ShouldBe([$"{calls}", $"{again}"]);
+        invoices[0].GetProperty("usage_tree").GetProperty("size").GetInt32().ShouldBe(1, "an event is counted once, whoever reads it");
+        foreach (var (subscription, count) in new[] { (calls, 2), (again, 1) })
+        {
+            (await tenant.Viewer.Get($"/v1/invoices?subscription_id={subscription}"))
+                .Json.GetProperty("items").GetArrayLength().ShouldBe(count);
+        }
+
+        static IEnumerable<string> Of(JsonElement invoice, string list, string member) =>
+            invoice.GetProperty(list).EnumerateArray().Select(it => it.GetProperty(member).ToString());
     }
 
     [Fact]

@@ -82,7 +82,7 @@ public sealed partial class SpineSpecs(BillingHost billing)
         Of<ApiKeyIssued>(it => it.TenantId).Select(it => it.KeyHash)
             .ShouldContain(Billing.ApiKeys.ApiKeySecret.HashOf(tenant.Admin.Key));
         Of<ApiKeyRevoked>(it => it.TenantId).Single().ApiKeyId.ToString().ShouldBe(partner.GetString());
-        Of<InvoiceFinalized>(it => it.TenantId).Single().SubscriptionId.Value.ShouldBe(subscription);
+        Of<InvoiceFinalized>(it => it.TenantId).Single().SubscriptionIds.ShouldBe([new(subscription)]);
         await listening.StopAsync(BillingHost.Cancellation);
 
         Task Tell(object message)

@@ -44,14 +44,22 @@ public class InvoiceSpecs
         InvoiceSpec.Given()
             .When(invoice => DraftInvoice.Decide(
                 new(
-                    TheInvoice, TheTenant, TheSubscription,
-                    EventStore.Fold.After(Billing.Subscriptions.Subscription.Initial, [Started()]), new(FirstOfJanuary, FirstOfFebruary),
-                    UsageThrough: 17, Currency.EUR,
-                    [
-                        new(
-                            LineKind.Usage, "GPU time", "gpu-time", 40_000_000m, "millisecond", 0.0000025m,
-                            new(100_00, Currency.EUR), new(FirstOfJanuary, FirstOfFebruary)),
-                    ],
+                    TheInvoice, TheTenant,
+                    new(
+                        [
+                            new(
+                                TheSubscription,
+                                EventStore.Fold.After(Billing.Subscriptions.Subscription.Initial, [Started()]),
+                                new(FirstOfJanuary, FirstOfFebruary)),
+                        ],
+                        Currency.EUR,
+                        [
+                            new(
+                                LineKind.Usage, "GPU time", "gpu-time", 40_000_000m, "millisecond", 0.0000025m,
+                                new(100_00, Currency.EUR), new(FirstOfJanuary, FirstOfFebruary), Breakdown: null, TheSubscription,
+                                new(ThePlan, PlanVersion: 1, FirstOfJanuary, End: null, Monthly)),
+                        ],
+                        new([], Through: 17)),
                     FirstOfFebruary),
                 invoice))
             .Then(Drafted(), Line());

@@ -125,7 +125,7 @@ public sealed class TestClockSpecs(OwnBillingHost billing) : IClassFixture<OwnBi
 
         answers.Where(it => it.Status != 200).ShouldAllBe(it => it.Status == 409 && it.Code == "test_clock.advancing");
         answers.ShouldContain(it => it.Status == 200);
-        (await Invoices(tenant)).Select(it => it.GetProperty("billing_period").GetProperty("number").GetInt32())
+        (await Invoices(tenant)).Select(it => it.GetProperty("subscriptions")[0].GetProperty("period_number").GetInt32())
             .ShouldBe(Enumerable.Range(1, 12));
         (await Advance(tenant, "2029-01-01T00:00:00Z")).Json.GetProperty("done").GetArrayLength().ShouldBe(0);
     }

@@ -1,0 +1,64 @@
+using Npgsql;
+using Platform.Billing.Rating;
+using Platform.Billing.Subscriptions;
+using Platform.Contracts;
+using Subscription = Platform.Billing.Subscriptions.Subscription;
+
+namespace Platform.Billing.Invoices;
+
+/// <summary>One period of a subscription that an invoice is for.</summary>
+/// <param name="Subscription">As it was before the period was closed.</param>
+/// <param name="Period">From the running period's start to where it ends.</param>
+public sealed record EndingPeriod(SubscriptionId SubscriptionId, Subscription Subscription, BillingPeriod Period)
+{
+    /// <summary>What is used on time in it: without length once the subscription has ended, because then only late usage is billed.</summary>
+    public BillingPeriod Used => Subscription.EndedAt is { } ended ? new(ended, ended) : Period;
+}
+
+/// <summary>Everything that an invoice says, before it has a number.</summary>
+/// <param name="Periods">Those that it is for: an ended subscription without late usage is not among them.</param>
+/// <param name="Usage">The events that it counts.</param>
+public sealed record InvoiceContent(
+    IReadOnlyList<EndingPeriod> Periods, Currency Currency, IReadOnlyList<RatedLine> Lines, InvoicedUsage Usage)
+{
+    public BillingPeriod Period => new(Periods.Min(it => it.Period.Start), Periods.Max(it => it.Period.End));
+}
+
+/// <summary>
+/// What is owed for periods of a tenant's subscriptions, read from the ledger as it was at a position: for the close, for a preview
+/// of what runs, and for the replay of what was closed. It reads and never writes, so that all three get the same of the same.
+/// </summary>
+public sealed class ComposeInvoice(BilledPlans billedPlans)
+{
+    /// <param name="connection">Its transaction sees the tenant's rows.</param>
+    /// <param name="brought">Credit that earlier invoices carried forward; null for none.</param>
+    /// <param name="through">The newest ledger position to consider.</param>
+    /// <returns>Null where there is nothing to invoice: all subscriptions have ended and nothing came late.</returns>
+    public async Task<InvoiceContent?> Compose(
+        NpgsqlConnection connection, TenantId tenant, IReadOnlyList<EndingPeriod> ending, Money? brought, long through,
+        CancellationToken cancellation)
+    {
+        // 1 rate each subscription's use
+        var (periods, lines, types, currency) = (new List<EndingPeriod>(), new List<RatedLine>(), new List<BilledType>(), default(Currency));
+        foreach (var it in ending)
+        {
+            var plans = await billedPlans.Of(it.Subscription, cancellation);
+            var rated = await BilledPlan.Rate(
+                connection, tenant, it.SubscriptionId, it.Subscription, plans, it.Period, it.Used, through, cancellation);
+            if (it.Subscription.EndedAt is not null && rated.Count == 0)
+                continue;
+
+            periods.Add(it);
+            lines.AddRange(rated);
+            types.AddRange(plans.SelectMany(plan => plan.Types(it.Used, it.Subscription.UsageThrough)));
+            currency = plans[^1].Terms.Currency;
+        }
+
+        if (periods.Count == 0)
+            return null;
+
+        // 2 settle what is not to be paid
+        var content = new InvoiceContent(periods, currency, lines, new(types, through));
+        return content with { Lines = CarriedCredit.Settle(lines, brought ?? Money.Zero(currency), content.Period) };
+    }
+}
