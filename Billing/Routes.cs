@@ -64,6 +64,9 @@ public static class Routes
             InvoiceView.Map(invoices);
             InvoiceDocument.Map(invoices);
             ProveUsage.Map(invoices);
+            PreviewInvoice.Map(invoices);
+            ExplainInvoice.Map(invoices);
+            ReplayInvoice.Map(invoices);
 
             var ledger = app.MapGroup("/v1/ledger").WithTags("Ledger");
             LedgerPosting.Map(ledger);

@@ -21,8 +21,17 @@ public sealed record UsageTree(InvoicedUsage Usage, long[] Positions, byte[][] R
     public static async Task<UsageTreeHead> Record(
         EventTransaction transaction, TenantId tenant, InvoiceId invoice, InvoicedUsage usage, CancellationToken cancellation)
     {
+        var (tree, head) = await Of(transaction.Connection, tenant, usage, cancellation);
+        await tree.Insert(transaction, invoice, cancellation);
+        return head;
+    }
+
+    /// <summary>Reads the usage once, in the order of the ledger.</summary>
+    public static async Task<(UsageTree Tree, UsageTreeHead Head)> Of(
+        NpgsqlConnection connection, TenantId tenant, InvoicedUsage usage, CancellationToken cancellation)
+    {
         var (size, positions, roots, chunk) = (0L, new List<long>(), new List<byte[]>(), new GrowingMerkleTree());
-        await foreach (var leaf in usage.Leaves(transaction.Connection, tenant, from: 0, usage.Through, cancellation))
+        await foreach (var leaf in usage.Leaves(connection, tenant, from: 0, usage.Through, cancellation))
         {
             if (chunk.Size == 0)
                 positions.Add(leaf.Position);
@@ -38,8 +47,7 @@ public sealed record UsageTree(InvoicedUsage Usage, long[] Positions, byte[][] R
         if (chunk.Size > 0)
             roots.Add(chunk.Root());
         var tree = new UsageTree(usage, [.. positions], [.. roots]);
-        await tree.Insert(transaction, invoice, cancellation);
-        return new(size, Convert.ToHexStringLower(MerkleTree.Root(tree.Roots)));
+        return (tree, new(size, Convert.ToHexStringLower(MerkleTree.Root(tree.Roots))));
     }
 
     public static async Task<UsageTree?> Find(

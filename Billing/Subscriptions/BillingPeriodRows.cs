@@ -91,6 +91,16 @@ public sealed class BillingPeriodRows : Projection
         return due;
     }
 
+    /// <summary>The tenant's subscriptions that have a running period.</summary>
+    public static Task<IReadOnlyList<SubscriptionId>> Running(
+        BillingDatabase database, TenantId tenant, CancellationToken cancellation) =>
+        database.Read(
+            tenant,
+            "select subscription_id from billing.billing_periods where tenant_id = $1 and invoice_id is null",
+            row => new SubscriptionId(row.GetGuid(0)),
+            cancellation,
+            Sql.P(tenant.Value));
+
     /// <summary>A page of the moments at which periods of live tenants ended, the longest due first.</summary>
     public static Task<IReadOnlyList<DueTenant>> Due(
         BillingDatabase database, Instant asOf, DueTenant? after, int limit, CancellationToken cancellation) =>
