@@ -108,15 +108,12 @@ public sealed class InvoicePeriod(
         if (content is null)
             return new(InvoiceId: null, Refusal: null);
 
-        // 4 bind the events that it counts, so that each can be proved, and give it its number
+        // 4 bind the events that it counts, so that each can be proved
         var tree = await UsageTree.Record(transaction, tenant, invoiceId, content.Usage, cancellation);
         var draft = DraftInvoice.Decide(new(invoiceId, tenant, content, at), Invoice.Initial);
         var invoice = Fold.After(Invoice.Initial, draft.Events);
-        var number = await InvoiceNumbers.Next(transaction, at.InUtc().Year, cancellation);
-        var final = FinalizeInvoice.Decide(new(number, tree, at), invoice);
 
-        // 5 record it all at once
-        await transaction.Append(Invoice.Stream(tenant, invoiceId), expectedVersion: 0, cancellation, [.. draft.Events, .. final.Events]);
+        // 5 record the ends, then the invoice with its number: every other close waits from the number to the commit
         foreach (var ending in endings.Where(ending => content.Periods.Any(it => it.SubscriptionId == ending.Id)))
         {
             var closed = (PeriodClosed)ending.Events[0];
@@ -128,6 +125,9 @@ public sealed class InvoicePeriod(
                 ]);
         }
 
+        var number = await InvoiceNumbers.Next(transaction, at.InUtc().Year, cancellation);
+        var final = FinalizeInvoice.Decide(new(number, tree, at), invoice);
+        await transaction.Append(Invoice.Stream(tenant, invoiceId), expectedVersion: 0, cancellation, [.. draft.Events, .. final.Events]);
         transaction.Publish(new Messages.InvoiceFinalized(
             invoiceId, tenant, [.. content.Periods.Select(it => it.SubscriptionId)], number, invoice.Total, content.Period.Start,
             content.Period.End, at));

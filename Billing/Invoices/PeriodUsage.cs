@@ -24,16 +24,11 @@ public sealed record BilledMeter(string Key, MeterVersionId Version, MeterDefini
 /// </remarks>
 public static class PeriodUsage
 {
-    /// <summary>The newest position of the tenant's ledger; 0 for an empty one.</summary>
+    /// <summary>The newest position of the tenant's ledger, events and corrections; 0 for an empty one.</summary>
     public static async Task<long> NewestPosition(NpgsqlConnection connection, TenantId tenant, CancellationToken cancellation)
     {
         await using var command = connection.Command(
-            """
-            select greatest(
-                (select coalesce(max(position), 0) from billing.usage_events where tenant_id = $1),
-                (select coalesce(max(position), 0) from billing.usage_corrections where tenant_id = $1))
-            """,
-            Sql.P(tenant.Value));
+            "select coalesce(max(position), 0) from billing.usage_heads where tenant_id = $1", Sql.P(tenant.Value));
         return (long)(await command.ExecuteScalarAsync(cancellation))!;
     }
 
