@@ -1,59 +1,77 @@
+using System.Runtime.InteropServices;
 using Npgsql;
 using NpgsqlTypes;
 
 namespace Platform.Billing.Usage;
 
-/// <summary>The rows of several deliveries, each identity once: the first of equal ones goes to the database and judges the others.</summary>
+/// <summary>
+/// The rows of several deliveries in chunks, each identity once in a chunk: the first of equal ones goes to the database and judges the
+/// others. In a later chunk the database knows it by then.
+/// </summary>
 internal sealed class UsageBatchRows
 {
-    // PostgreSQL holds the arrays of a call in memory up to its work_mem, and writes larger ones to disk before it reads them.
+    // PostgreSQL holds the arrays of a call in memory up to its work_mem, and writes larger ones to disk before it reads them. Here it
+    // keeps all that is made for a chunk out of the large object heap, whose collections stop everybody.
     private const int ChunkRows = 1_000;
 
     private readonly IReadOnlyList<UsageDelivery> deliveries;
-    private readonly int[][] places;
-    private readonly List<(UsageDelivery Delivery, UsageDelivery.Entry Entry)> rows = [];
+    private readonly (int Chunk, int Row)[][] places;
+    private readonly List<List<UsageRow>> chunks = [];
 
     public UsageBatchRows(IReadOnlyList<UsageDelivery> deliveries)
     {
         this.deliveries = deliveries;
-        places = new int[deliveries.Count][];
+        places = new (int, int)[deliveries.Count][];
         var first = new Dictionary<(Guid, Guid), int>();
         for (var i = 0; i < deliveries.Count; i++)
         {
             var delivery = deliveries[i];
-            places[i] = new int[delivery.Entries.Length];
+            places[i] = new (int, int)[delivery.Entries.Length];
             for (var j = 0; j < places[i].Length; j++)
             {
-                var entry = delivery.Entries[j];
-                if (first.TryAdd((delivery.TenantId, entry.Key), rows.Count))
-                    rows.Add((delivery, entry));
-                places[i][j] = first[(delivery.TenantId, entry.Key)];
+                if (chunks is not [.., { Count: < ChunkRows }])
+                {
+                    chunks.Add([]);
+                    first.Clear();
+                }
+
+                var (chunk, entry) = (chunks[^1], delivery.Entries[j]);
+                ref var row = ref CollectionsMarshal.GetValueRefOrAddDefault(first, (delivery.TenantId, entry.Key), out var known);
+                if (!known)
+                {
+                    row = chunk.Count;
+                    chunk.Add(new(delivery, entry));
+                }
+
+                places[i][j] = (chunks.Count - 1, row);
             }
         }
     }
 
-    public int Count => rows.Count;
+    public bool IsEmpty => chunks.Count == 0;
 
-    public IEnumerable<UsageColumns> Chunks() => rows.Chunk(ChunkRows).Select(chunk => new UsageColumns(chunk));
+    public IEnumerable<UsageColumns> Chunks() => chunks.Select(chunk => new UsageColumns(chunk));
 
-    /// <param name="known">The content that the ledger had of each row before, null for what was new.</param>
-    public IReadOnlyList<UsageOutcome[]> Outcomes(Guid?[] known)
+    /// <param name="known">Of each chunk the content that the ledger had of each row before, null for what was new.</param>
+    public IReadOnlyList<UsageOutcome[]> Outcomes(IReadOnlyList<Guid?[]> known)
     {
-        var seen = new bool[rows.Count];
+        var seen = chunks.ConvertAll(chunk => new bool[chunk.Count]);
         return [.. deliveries.Select((delivery, i) => delivery.Entries.Select((entry, j) =>
         {
-            var place = places[i][j];
-            var isNew = known[place] is null && !seen[place];
-            seen[place] = true;
+            var (chunk, row) = places[i][j];
+            var isNew = known[chunk][row] is null && !seen[chunk][row];
+            seen[chunk][row] = true;
             return isNew ? UsageOutcome.Accepted
-                : (known[place] ?? rows[place].Entry.Content) == entry.Content ? UsageOutcome.Duplicate
+                : (known[chunk][row] ?? chunks[chunk][row].Entry.Content) == entry.Content ? UsageOutcome.Duplicate
                 : UsageOutcome.Conflict;
         }).ToArray())];
     }
 }
 
+internal readonly record struct UsageRow(UsageDelivery Delivery, UsageDelivery.Entry Entry);
+
 /// <summary>Rows as one array per column.</summary>
-internal sealed class UsageColumns((UsageDelivery Delivery, UsageDelivery.Entry Entry)[] rows)
+internal sealed class UsageColumns(List<UsageRow> rows)
 {
     public NpgsqlParameter Tenants => Column(row => row.Delivery.TenantId);
     public NpgsqlParameter Attempts => Column(row => row.Delivery.AttemptId);
@@ -67,10 +85,12 @@ internal sealed class UsageColumns((UsageDelivery Delivery, UsageDelivery.Entry 
     public NpgsqlParameter Subjects => Column(row => row.Entry.Event.Subject);
     public NpgsqlParameter Datas => Column(row => row.Entry.Data, NpgsqlDbType.Array | NpgsqlDbType.Jsonb);
 
-    private NpgsqlParameter<T[]> Column<T>(
-        Func<(UsageDelivery Delivery, UsageDelivery.Entry Entry), T> value, NpgsqlDbType? type = null)
+    private NpgsqlParameter<T[]> Column<T>(Func<UsageRow, T> value, NpgsqlDbType? type = null)
     {
-        var parameter = new NpgsqlParameter<T[]> { TypedValue = Array.ConvertAll(rows, row => value(row)) };
+        var column = new T[rows.Count];
+        for (var i = 0; i < column.Length; i++)
+            column[i] = value(rows[i]);
+        var parameter = new NpgsqlParameter<T[]> { TypedValue = column };
         if (type is { } named)
             parameter.NpgsqlDbType = named;
         return parameter;

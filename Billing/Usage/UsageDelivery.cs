@@ -7,7 +7,7 @@ namespace Platform.Billing.Usage;
 /// <param name="ReportedBy">An API key or a worker.</param>
 public sealed record UsageDelivery(Guid TenantId, IReadOnlyList<UsageEvent> Events, Guid? AttemptId, string ReportedBy)
 {
-    internal readonly record struct Entry(UsageEvent Event, Guid Key, byte[] Hash, Guid Content, byte[] Data);
+    internal sealed record Entry(UsageEvent Event, Guid Key, byte[] Hash, Guid Content, byte[] Data);
 
     internal Entry[] Entries { get; } = [.. Events.Select(it =>
     {

@@ -1,6 +1,8 @@
 using System.Buffers.Binary;
+using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
+using System.Text.Unicode;
 
 namespace Platform.Billing.Usage;
 
@@ -12,6 +14,8 @@ namespace Platform.Billing.Usage;
 public static class UsageIdentity
 {
     private const int TimeBytes = 6;
+    private const int DigitsMax = 11;
+    private const int StackBytesMax = 512;
 
     // Crockford's base 32.
     private const string UlidDigits = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
@@ -19,10 +23,12 @@ public static class UsageIdentity
     /// <summary>Depends on source and id alone, and stands in the database: it can never change.</summary>
     public static Guid Key(string source, string id)
     {
+        var size = DigitsMax + 1 + Encoding.UTF8.GetMaxByteCount(source.Length + id.Length);
+        var text = size <= StackBytesMax ? stackalloc byte[StackBytesMax] : new byte[size];
         // The length before the text: no two pairs can read the same.
-        var text = Encoding.UTF8.GetBytes($"{source.Length}:{source}{id}");
+        Utf8.TryWrite(text, CultureInfo.InvariantCulture, $"{source.Length}:{source}{id}", out var written);
         Span<byte> key = stackalloc byte[SHA256.HashSizeInBytes];
-        SHA256.HashData(text, key);
+        SHA256.HashData(text[..written], key);
         if (TimeOf(id) is { } milliseconds)
         {
             key[..(16 - TimeBytes)].CopyTo(key[TimeBytes..]);

@@ -10,8 +10,11 @@ namespace Platform.Billing.Usage;
 /// </summary>
 public sealed class UsageIntake(EventStore.EventStore store, TimeProvider clock)
 {
-    // While so many commits are under way, new deliveries gather: one that works, one that is made ready.
+    // While so many commits are under way, new deliveries gather: one waits for the disk while the other works.
     private const int CommitsAtOnce = 2;
+
+    // A second commit begins with as many events as the first has, or with so many: two small commits cost more than one of both.
+    private const int EventsWorthACommit = 100;
 
     // Enough to amortise the commit, few enough to keep the lanes' locks short; row-level security compares with each tenant.
     private const int EventsMax = 5_000;
@@ -20,7 +23,8 @@ public sealed class UsageIntake(EventStore.EventStore store, TimeProvider clock)
     private readonly Lock gate = new();
     private readonly HashSet<short> taken = [];
     private List<Waiting> waiting = [];
-    private int commits;
+    private int committers;
+    private int inHand;
 
     /// <summary>Takes the events into the ledger. Once its commit has begun, cancellation no longer stops it.</summary>
     /// <returns>What became of each event, in order.</returns>
@@ -47,29 +51,81 @@ public sealed class UsageIntake(EventStore.EventStore store, TimeProvider clock)
     {
         lock (gate)
         {
-            while (Gather() is { } batch)
+            var needed = committers == 0 ? 1 : Math.Min(inHand, EventsWorthACommit);
+            // Who commits and has nothing in hand is about to take what waits.
+            if (committers == CommitsAtOnce || needed == 0 || !AreWaiting(needed))
+                return;
+            committers++;
+        }
+
+        // A commit belongs to several callers: it is in none's trace and none's transaction.
+        using (ExecutionContext.SuppressFlow())
+            _ = Task.Run(CommitUntilNothingWaits);
+    }
+
+    private bool AreWaiting(int events)
+    {
+        foreach (var it in waiting)
+        {
+            if (!taken.Contains(it.Lane) && (events -= it.Size) <= 0)
+                return true;
+        }
+
+        return false;
+    }
+
+    private async Task CommitUntilNothingWaits()
+    {
+        while (await Gather() is { } batch)
+        {
+            // What is left is for another commit.
+            CommitWhatWaits();
+            await Append(batch);
+            lock (gate)
             {
-                // A commit belongs to several callers: it is in none's trace and none's transaction.
-                using (ExecutionContext.SuppressFlow())
-                    _ = Task.Run(() => Commit(batch));
+                taken.ExceptWith(batch.Select(it => it.Lane));
+                inHand -= batch.Sum(it => it.Size);
             }
+
+            foreach (var it in batch)
+                it.Answer();
+        }
+    }
+
+    // As long as more come they are let in: who was just answered is likely to send the next.
+    private async Task<List<Waiting>?> Gather()
+    {
+        for (var before = -1; ;)
+        {
+            lock (gate)
+            {
+                if (waiting.Count == before || waiting.Count is 0 or >= EventsMax)
+                {
+                    var batch = TakeWhatWaits();
+                    if (batch is null)
+                        committers--;
+                    return batch;
+                }
+
+                before = waiting.Count;
+            }
+
+            await Task.Yield();
         }
     }
 
     // Those whose lanes are free: two commits never wait for each other.
-    private List<Waiting>? Gather()
+    private List<Waiting>? TakeWhatWaits()
     {
-        if (waiting.Count == 0 || commits == CommitsAtOnce)
-            return null;
-
         List<Waiting> batch = [], left = [];
         HashSet<Guid> tenants = [];
+        HashSet<short> lanes = [];
         var events = 0;
         foreach (var next in waiting)
         {
             var tenant = next.Delivery.TenantId;
             if (taken.Contains(next.Lane)
-                || (batch.Count > 0 && events + next.Delivery.Events.Count > EventsMax)
+                || (batch.Count > 0 && events + next.Size > EventsMax)
                 || (tenants.Count == TenantsMax && !tenants.Contains(tenant)))
             {
                 left.Add(next);
@@ -77,30 +133,17 @@ public sealed class UsageIntake(EventStore.EventStore store, TimeProvider clock)
             }
 
             batch.Add(next);
+            lanes.Add(next.Lane);
             tenants.Add(tenant);
-            events += next.Delivery.Events.Count;
+            events += next.Size;
         }
 
         if (batch.Count == 0)
             return null;
         waiting = left;
-        commits++;
-        taken.UnionWith(batch.Select(it => it.Lane));
+        taken.UnionWith(lanes);
+        inHand += events;
         return batch;
-    }
-
-    private async Task Commit(List<Waiting> batch)
-    {
-        await Append(batch);
-        lock (gate)
-        {
-            commits--;
-            taken.ExceptWith(batch.Select(it => it.Lane));
-        }
-
-        CommitWhatWaits();
-        foreach (var it in batch)
-            it.Answer();
     }
 
     private async Task Append(IReadOnlyList<Waiting> batch, bool again = false)
@@ -137,6 +180,7 @@ public sealed class UsageIntake(EventStore.EventStore store, TimeProvider clock)
     {
         public UsageDelivery Delivery { get; } = delivery;
         public short Lane { get; } = lane;
+        public int Size { get; } = Math.Max(delivery.Events.Count, 1);
         public TaskCompletionSource<IReadOnlyList<UsageOutcome>> Outcomes { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
         public IReadOnlyList<UsageOutcome>? Taken { get; set; }

@@ -41,7 +41,7 @@ public static class UsageLedger
         EventStore.EventStore store, IReadOnlyList<UsageDelivery> deliveries, Instant receivedAt, CancellationToken cancellation)
     {
         var rows = new UsageBatchRows(deliveries);
-        var known = rows.Count == 0
+        var known = rows.IsEmpty
             ? []
             : await store.Together(
                 [.. deliveries.Select(delivery => delivery.TenantId).Distinct()], batch => AddTo(batch, rows, receivedAt), Known,
@@ -79,7 +79,7 @@ public static class UsageLedger
     private static async Task ListConflicts(
         NpgsqlConnection connection, UsageDelivery delivery, Instant reportedAt, CancellationToken cancellation)
     {
-        var rows = new UsageColumns([.. delivery.Entries.Select(entry => (delivery, entry))]);
+        var rows = new UsageColumns([.. delivery.Entries.Select(entry => new UsageRow(delivery, entry))]);
         await using var command = connection.Command(
             """
             insert into billing.usage_conflicts
@@ -118,16 +118,16 @@ public static class UsageLedger
         }
     }
 
-    // The content that the ledger had of each row before, null for what was new.
-    private static async Task<Guid?[]> Known(NpgsqlDataReader reader)
+    // Of each chunk the content that the ledger had of each row before, null for what was new.
+    private static async Task<IReadOnlyList<Guid?[]>> Known(NpgsqlDataReader reader)
     {
-        var known = new List<Guid?>();
+        var known = new List<Guid?[]>();
         do
         {
             while (await reader.ReadAsync())
-                known.AddRange(reader.GetFieldValue<Guid?[]>(0));
+                known.Add(reader.GetFieldValue<Guid?[]>(0));
         }
         while (await reader.NextResultAsync());
-        return [.. known];
+        return known;
     }
 }

@@ -1,8 +1,6 @@
-using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
 using NodaTime;
-using NodaTime.Text;
 
 namespace Platform.Contracts.Verification;
 
@@ -21,21 +19,22 @@ public sealed record CountedCorrection(
 /// </summary>
 public static class UsageLeaf
 {
-    // The ledger keeps microseconds; what is finer was cut off when the event was taken.
-    private static readonly InstantPattern microseconds =
-        InstantPattern.CreateWithInvariantCulture("uuuu'-'MM'-'dd'T'HH':'mm':'ss;FFFFFF'Z'");
-
     /// <summary>
     /// SHA-256 over all content of an event but its identity: type, subject (a plus sign and its text, nothing where there is none),
     /// time in ISO 8601 in UTC, data.
     /// </summary>
-    public static byte[] ContentHash(string type, string? subject, Instant time, IReadOnlyDictionary<string, string> data) =>
-        SHA256.HashData(Encoding.UTF8.GetBytes(new StringBuilder()
-            .Part(type)
-            .Part(subject is null ? "" : $"+{subject}")
-            .Part(microseconds.Format(time))
-            .Members(data)
-            .ToString()));
+    public static byte[] ContentHash(string type, string? subject, Instant time, IReadOnlyDictionary<string, string> data)
+    {
+        using var text = new UsageText();
+        text.Part(type);
+        if (subject is null)
+            text.Part("");
+        else
+            text.Part("+", subject);
+        text.Part(time);
+        text.Members(data);
+        return SHA256.HashData(text.Written);
+    }
 
     /// <summary>
     /// The text of one leaf: <c>usage-leaf.v1</c>, source, id, content hash in lower-case hexadecimal, <c>event</c> where the invoice
@@ -46,42 +45,38 @@ public static class UsageLeaf
     public static string CanonicalText(
         string source, string id, byte[] contentHash, bool billedBefore, IReadOnlyList<CountedCorrection> corrections)
     {
-        var text = new StringBuilder()
-            .Part("usage-leaf.v1").Part(source).Part(id).Part(Convert.ToHexStringLower(contentHash))
-            .Part(billedBefore ? "corrections" : "event");
+        using var text = new UsageText();
+        Write(text, source, id, contentHash, billedBefore, corrections);
+        return Encoding.UTF8.GetString(text.Written);
+    }
+
+    public static byte[] Hash(
+        string source, string id, byte[] contentHash, bool billedBefore, IReadOnlyList<CountedCorrection> corrections)
+    {
+        using var text = new UsageText();
+        Write(text, source, id, contentHash, billedBefore, corrections);
+        return MerkleTree.HashOfLeaf(text.Written);
+    }
+
+    private static void Write(
+        UsageText text, string source, string id, byte[] contentHash, bool billedBefore, IReadOnlyList<CountedCorrection> corrections)
+    {
+        text.Part("usage-leaf.v1");
+        text.Part(source);
+        text.Part(id);
+        text.Part(Convert.ToHexStringLower(contentHash));
+        text.Part(billedBefore ? "corrections" : "event");
         foreach (var correction in corrections)
         {
-            text.Part(correction.CorrectionId.ToString()).Part(correction.Reason).Part(correction.Actor)
-                .Part(microseconds.Format(correction.At)).CountedMembers(correction.Before);
+            text.Part(correction.CorrectionId.ToString());
+            text.Part(correction.Reason);
+            text.Part(correction.Actor);
+            text.Part(correction.At);
+            text.CountedMembers(correction.Before);
             if (correction.After is { } after)
                 text.CountedMembers(after);
             else
                 text.Part("");
         }
-
-        return text.ToString();
     }
-
-    public static byte[] Hash(
-        string source, string id, byte[] contentHash, bool billedBefore, IReadOnlyList<CountedCorrection> corrections) =>
-        MerkleTree.HashOfLeaf(Encoding.UTF8.GetBytes(CanonicalText(source, id, contentHash, billedBefore, corrections)));
-
-    extension(StringBuilder text)
-    {
-        private StringBuilder Part(string part) => text.Append(CultureInfo.InvariantCulture, $"{part.Length}:").Append(part);
-
-        private StringBuilder CountedMembers(IReadOnlyDictionary<string, string> data) =>
-            text.Part(data.Count.ToString(CultureInfo.InvariantCulture)).Members(data);
-
-        private StringBuilder Members(IReadOnlyDictionary<string, string> data)
-        {
-            foreach (var (name, value) in data.OrderBy(member => member.Key, StringComparer.Ordinal))
-                text.Part(name).Part(!IsCanonical(value) && Decimals.TryParse(value, out var number) ? Decimals.Format(Decimals.Canonical(number)) : value);
-            return text;
-        }
-    }
-
-    // Most quantities are whole numbers, and most other members begin with a letter: neither needs to be read as a decimal.
-    private static bool IsCanonical(string value) =>
-        value.Length > 0 && (char.IsAsciiLetter(value[0]) || (value[0] is >= '1' and <= '9' && value.All(char.IsAsciiDigit)));
 }

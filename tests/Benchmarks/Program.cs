@@ -17,6 +17,7 @@ switch (args)
             """
             usage: dotnet run -c Release --project tests/Benchmarks -- append [--seconds 3] [--repeats 5] [--writers 8]
                    dotnet run -c Release --project tests/Benchmarks -- usage [--preload 10000000] [--events 100000] [--repeats 5]
+                        [--only bulk|http|single] [--endurance 5000000]
                    dotnet run -c Release --project tests/Benchmarks -- invoices [--tenants 10000] [--events 1000000]
             """);
         return 2;

@@ -24,6 +24,9 @@ internal static class Sampling
             ? double.Parse(options[at + 1], CultureInfo.InvariantCulture)
             : otherwise;
 
+    public static string? Text(string[] options, string name) =>
+        Array.IndexOf(options, name) is var at and >= 0 ? options[at + 1] : null;
+
     /// <summary>Works off a pile made beforehand, by so many workers at once, each taking the next as soon as its last is done.</summary>
     /// <returns>Seconds until all was done, and the milliseconds of each call.</returns>
     public static async Task<(double Seconds, List<double> Milliseconds)> WorkOff<T>(

@@ -15,27 +15,32 @@ using static Platform.Benchmarks.Sampling;
 namespace Platform.Benchmarks;
 
 /// <summary>
-/// <c>usage [--preload 10000000] [--events 100000] [--repeats 5]</c>: the usage ledger beside two limits of the same run, with fsync on:
-/// a binary COPY of the same events as (tenant, id, time, jsonb) into a table without an index, on one connection with the
-/// same batch size; and one prepared INSERT and commit per event on 32 connections. Samples of all kinds take turns, so that a
-/// noisy minute hits all of them; shown are medians. Events are made beforehand, their JSON and hashes within the time.
-/// Needs PLATFORM_POSTGRES and PLATFORM_RABBITMQ.
+/// <c>usage [--preload 10000000] [--events 100000] [--repeats 5] [--only bulk|http|single] [--endurance 5000000]</c>: the usage ledger
+/// beside two limits of the same run, with fsync on: a binary COPY of the same events as (tenant, id, time, jsonb) into a table
+/// without an index, on one connection with the same batch size; and one prepared INSERT and commit per event on 32 connections.
+/// Samples of all kinds take turns, so that a noisy minute hits all of them; shown are medians. Events are made beforehand, their JSON
+/// and hashes within the time. A larger preload than a million is sampled at one million too. An endurance run follows where one is
+/// asked for: so many events by HTTP, with the memory of Billing's process. Needs PLATFORM_POSTGRES and PLATFORM_RABBITMQ.
 /// </summary>
 internal sealed class UsageBenchmark(
     NpgsqlDataSource owner, UsageIntake intake, BillingProcess billing, BillingClient client, UsageWorld world,
     Dictionary<Guid, string> keys, int events)
 {
+    private const int Million = 1_000_000;
     private const int HttpBatch = 500;
     private const int InsertConnections = 32;
+    private const string AtOneMillion = " at 1 million";
 
     private readonly Dictionary<string, List<double>> rates = [];
     private readonly Dictionary<string, List<double>> latencies = [];
 
     public static async Task Run(string[] options)
     {
-        var preload = (int)Option(options, "--preload", 10_000_000);
+        var preload = (int)Option(options, "--preload", 10 * Million);
         var events = (int)Option(options, "--events", 100_000);
         var repeats = (int)Option(options, "--repeats", 5);
+        var endurance = (int)Option(options, "--endurance", 0);
+        var only = Text(options, "--only");
 
         await using var database = await TestDatabase.Create(BillingDatabase.ApplicationRole, BillingDatabase.SystemRole);
         await using var broker = await TestBroker.Create();
@@ -56,51 +61,69 @@ internal sealed class UsageBenchmark(
             owner, services.GetRequiredService<UsageIntake>(), billing, client, new() { TenantIds = [.. keys.Keys] }, keys,
             events);
         await benchmark.PrintSettings(repeats, preload);
-        await benchmark.Preload(preload);
-        for (var repeat = -1; repeat < repeats; repeat++)
-            await benchmark.Sample(counts: repeat >= 0);
-        benchmark.Print();
+        await benchmark.Preload(0, Math.Min(preload, Million));
+        if (preload > Million)
+        {
+            await benchmark.Samples(repeats, "bulk", AtOneMillion);
+            await benchmark.Preload(Million, preload);
+        }
+
+        await benchmark.Samples(repeats, only, "");
+        benchmark.Print(preload);
+        await benchmark.Endure(endurance);
     }
 
-    private async Task Preload(int count)
+    private async Task Preload(int done, int count)
     {
-        const int step = 1_000_000;
-        for (var done = 0; done < count; done += step)
+        for (; done < count; done += Million)
         {
             // Made piece by piece, so that what is printed is the memory of the work and not of the pile.
             var seconds = 0.0;
-            for (var piece = 0; piece < step; piece += 100_000)
+            for (var piece = 0; piece < Million; piece += 100_000)
                 seconds += (await WorkOff(world.Batches(100_000, 10_000), workers: 2, (_, batch) => Bulk(batch))).Seconds;
-            Console.WriteLine(
-                $"preloaded {(done + step) / 1_000_000,3} million, the last at {step / seconds,8:N0} events/s; "
-                + $"this process {Environment.WorkingSet / 1024 / 1024:N0} MiB");
+            Console.WriteLine($"preloaded {(done + Million) / Million,3} million, the last at {Million / seconds,8:N0} events/s");
         }
 
         await Execute(owner, "vacuum analyze");
     }
 
-    private async Task Sample(bool counts)
+    private async Task Samples(int repeats, string? only, string when)
     {
         // The first round warms connections, plans and the JIT, and does not count.
-        await Execute(owner, "truncate bench.bare");
-        await Timed("COPY 1,000", world.Batches(events, 1_000), workers: 1, (_, batch) => Copy(batch));
-        await Timed("bulk 1,000", world.Batches(events, 1_000), workers: 4, (_, batch) => Bulk(batch));
-        await Execute(owner, "truncate bench.bare");
-        await Timed("COPY 10,000", world.Batches(events, 10_000), workers: 1, (_, batch) => Copy(batch));
-        await Timed("bulk 10,000", world.Batches(events, 10_000), workers: 2, (_, batch) => Bulk(batch));
-        await Execute(owner, "truncate bench.bare");
-        await Timed("COPY 500", world.Batches(events / 2, HttpBatch), workers: 1, (_, batch) => Copy(batch));
-        var requests = world.Batches(events / 2, HttpBatch).Select(batch => (Key: keys[batch.Tenant], Body: Body(batch))).ToList();
-        await this.Timed("HTTP 500", requests, workers: 4, (_, request) => client.Report(request.Key, request.Body), HttpBatch, counts);
+        for (var repeat = -1; repeat < repeats; repeat++)
+            await Sample(only, when, counts: repeat >= 0);
+    }
 
-        await Execute(owner, "truncate bench.bare");
-        await using var inserters = await Inserters.Open(owner, InsertConnections);
-        await Timed("INSERT 32", world.Batches(events / 10, 1), InsertConnections, inserters.Insert);
-        await Timed("single 32", world.Batches(events / 10, 1), workers: 32, (_, batch) => Bulk(batch));
-        await Timed("single 256", world.Batches(events / 5, 1), workers: 256, (_, batch) => Bulk(batch));
+    private async Task Sample(string? only, string when, bool counts)
+    {
+        if (only is null or "bulk")
+        {
+            await Execute(owner, "truncate bench.bare");
+            await Timed("COPY 1,000", world.Batches(events, 1_000), workers: 1, (_, batch) => Copy(batch));
+            await Timed("bulk 1,000", world.Batches(events, 1_000), workers: 4, (_, batch) => Bulk(batch));
+            await Execute(owner, "truncate bench.bare");
+            await Timed("COPY 10,000", world.Batches(events, 10_000), workers: 1, (_, batch) => Copy(batch));
+            await Timed("bulk 10,000", world.Batches(events, 10_000), workers: 2, (_, batch) => Bulk(batch));
+        }
+
+        if (only is null or "http")
+        {
+            await Execute(owner, "truncate bench.bare");
+            await Timed("COPY 500", world.Batches(events / 2, HttpBatch), workers: 1, (_, batch) => Copy(batch));
+            await this.Timed("HTTP 500" + when, Requests(events / 2), workers: 4, Report, HttpBatch, counts);
+        }
+
+        if (only is null or "single")
+        {
+            await Execute(owner, "truncate bench.bare");
+            await using var inserters = await Inserters.Open(owner, InsertConnections);
+            await Timed("INSERT 32", world.Batches(events / 10, 1), InsertConnections, inserters.Insert);
+            await Timed("single 32", world.Batches(events / 10, 1), workers: 32, (_, batch) => Bulk(batch));
+            await Timed("single 256", world.Batches(events / 5, 1), workers: 256, (_, batch) => Bulk(batch));
+        }
 
         Task Timed(string what, List<UsageBatch> pile, int workers, Func<int, UsageBatch, Task> work) =>
-            this.Timed(what, pile, workers, work, pile[0].Events.Count, counts);
+            this.Timed(what + when, pile, workers, work, pile[0].Events.Count, counts);
     }
 
     private async Task Timed<T>(
@@ -113,7 +136,18 @@ internal sealed class UsageBenchmark(
         (latencies.TryGetValue(what, out var times) ? times : latencies[what] = []).AddRange(milliseconds);
     }
 
-    private void Print()
+    /// <summary>Memory that grows with what was taken, and not with what is in hand, shows within so many events.</summary>
+    private async Task Endure(int count)
+    {
+        const int piece = 250_000;
+        for (var done = piece; done <= count; done += piece)
+        {
+            var (seconds, _) = await WorkOff(Requests(piece), workers: 4, Report);
+            Console.WriteLine($"{done,10:N0} events by HTTP, the last {piece:N0} at {piece / seconds,8:N0} events/s; Billing's process {billing.MemoryMiB,5:N0} MiB");
+        }
+    }
+
+    private void Print(int preload)
     {
         Console.WriteLine();
         Console.WriteLine($"{"events/s, median",-44}{"events/s",12}{"ratio",8}  of{"p50 ms",19}{"p99 ms",10}");
@@ -126,18 +160,37 @@ internal sealed class UsageBenchmark(
         Line("INSERT and commit, 32 connections", "INSERT 32", "INSERT 32");
         Line("ledger, one event each, 32 callers", "single 32", "INSERT 32");
         Line("ledger, one event each, 256 callers", "single 256", "INSERT 32");
+        if (preload > Million)
+        {
+            Console.WriteLine();
+            Console.WriteLine($"{$"cost of an event, {Million:N0} rows = 1",-44}{$"at {preload:N0}",20}");
+            foreach (var what in new[] { "COPY 1,000", "bulk 1,000", "COPY 10,000", "bulk 10,000" })
+                Console.WriteLine($"{what,-44}{Median(rates[what + AtOneMillion]) / Median(rates[what]),20:0.00}");
+        }
+
         Console.WriteLine();
         Console.WriteLine($"Memory: Billing's process {billing.MemoryMiB:N0} MiB, this process {Environment.WorkingSet / 1024 / 1024:N0} MiB");
 
-        void Line(string label, string what, string limit) => Console.WriteLine(
-            $"{label,-44}{Median(rates[what]),12:N0}{Median(rates[what]) / Median(rates[limit]),8:0.00}  {limit,-14}"
-            + $"{Percentile(latencies[what], 0.5),7:0.0}{Percentile(latencies[what], 0.99),10:0.0}");
+        void Line(string label, string what, string limit)
+        {
+            if (rates.TryGetValue(what, out var mine))
+            {
+                Console.WriteLine(
+                    $"{label,-44}{Median(mine),12:N0}{Median(mine) / Median(rates[limit]),8:0.00}  {limit,-14}"
+                    + $"{Percentile(latencies[what], 0.5),7:0.0}{Percentile(latencies[what], 0.99),10:0.0}");
+            }
+        }
     }
 
     // What is measured.
 
     private Task<IReadOnlyList<UsageOutcome>> Bulk(UsageBatch batch) =>
         intake.Take(new(batch.Tenant, batch.Events, AttemptId: null, "benchmark"), CancellationToken.None);
+
+    private List<(string Key, byte[] Body)> Requests(int count) =>
+        [.. world.Batches(count, HttpBatch).Select(batch => (keys[batch.Tenant], Body(batch)))];
+
+    private Task Report(int connection, (string Key, byte[] Body) request) => client.Report(request.Key, request.Body);
 
     private static byte[] Body(UsageBatch batch) => Encoding.UTF8.GetBytes($"[{string.Join(',', batch.Events.Select(UsageWorld.Json))}]");
 

@@ -102,6 +102,29 @@ public sealed class UsageIdentitySpecs(BillingHost billing)
         UsageIdentity.Key("test", "1").ShouldBe(new Guid("7bd3eec6-7acd-2bc8-d9fe-729c3109f34e"), "it stands in databases");
     }
 
+    [Fact]
+    public async Task Who_holds_one_tenants_lane_cannot_take_usage_for_another()
+    {
+        var (mine, other) = (await billing.NewTenant(), await billing.NewTenant());
+        var store = billing.Services.GetRequiredService<EventStore.EventStore>();
+
+        var refused = await Should.ThrowAsync<PostgresException>(() => store.Together(
+            [mine.Id.Value],
+            batch => batch.BatchCommands.Add(new(
+                $"""
+                select billing.take_usage(
+                    array['{mine.Id}', '{other.Id}']::uuid[], array[gen_random_uuid(), gen_random_uuid()],
+                    array[gen_random_uuid(), gen_random_uuid()], array[now(), now()], array[null, null]::uuid[], array['', '']::bytea[],
+                    array['test', 'test'], array['1', '2'], array['inference.call', 'inference.call'], array[null, null]::text[],
+                    array['{"{}"}', '{"{}"}']::jsonb[], now())
+                """)),
+            reader => reader.ReadAsync(),
+            BillingHost.Cancellation));
+
+        refused.SqlState.ShouldBe(PostgresErrorCodes.InsufficientPrivilege);
+        (await billing.Count("usage_identities", mine.Id)).ShouldBe(0);
+    }
+
     /// <summary>Every other client sends small batches, the others streams.</summary>
     private async Task<int> Report(TestTenant tenant, int client, List<object> events)
     {

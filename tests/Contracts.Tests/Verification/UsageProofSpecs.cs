@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 using NodaTime;
@@ -25,6 +26,16 @@ public class UsageProofSpecs
     };
 
     private static readonly (UsageProof Proof, ProvingInvoice Invoice) Proved = Prove(index: 5, size: 11, [Amended, Voided]);
+
+    [Theory]
+    [InlineData("größe", 0, "4:call6:+größe20:2026-03-01T12:00:00Z1:a0:1:b3:1.5")]
+    [InlineData("", 250_000, "4:call1:+23:2026-03-01T12:00:00.25Z1:a0:1:b3:1.5")]
+    [InlineData(null, 1, "4:call0:27:2026-03-01T12:00:00.000001Z1:a0:1:b3:1.5")]
+    public void Content_is_hashed_part_after_part_with_their_lengths(string? subject, int microseconds, string text) =>
+        UsageLeaf.ContentHash(
+                "call", subject, Instant.FromUtc(2026, 3, 1, 12, 0) + Duration.FromNanoseconds(microseconds * 1_000L + 999),
+                new Dictionary<string, string> { ["b"] = "1.50", ["a"] = "" })
+            .ShouldBe(SHA256.HashData(Encoding.UTF8.GetBytes(text)));
 
     [Fact]
     public void The_hashed_text_of_a_leaf_is_as_approved() => Approve.Text(
