@@ -1,5 +1,6 @@
 using MassTransit;
 using NodaTime;
+using Platform.Billing.Dunning;
 using Platform.Billing.Invoices;
 using Platform.Contracts;
 using Platform.Contracts.Messages;
@@ -70,6 +71,7 @@ internal static class DueWork
         /// <summary>Every kind of recurring work, in the order in which what is due at one moment is done.</summary>
         public IServiceCollection AddDueWork() => services
             .AddSingleton<RunDueWork>()
-            .AddSingleton<IDueWork, CloseDuePeriods>();
+            .AddSingleton<IDueWork, CloseDuePeriods>()
+            .AddSingleton<IDueWork, CollectInvoices>();
     }
 }
