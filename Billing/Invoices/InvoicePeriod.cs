@@ -112,6 +112,8 @@ public sealed class InvoicePeriod(
         var tree = await UsageTree.Record(transaction, tenant, invoiceId, content.Usage, cancellation);
         var draft = DraftInvoice.Decide(new(invoiceId, tenant, content, at), Invoice.Initial);
         var invoice = Fold.After(Invoice.Initial, draft.Events);
+        var (payer, _) = await transaction.Load<Tenant, TenantEvent>(Tenant.Stream(tenant), cancellation);
+        var terms = PaymentTerms.Of(payer.Settings, payer.TimeZone, at);
 
         // 5 record the ends, then the invoice with its number: every other close waits from the number to the commit
         foreach (var ending in endings.Where(ending => content.Periods.Any(it => it.SubscriptionId == ending.Id)))
@@ -126,7 +128,7 @@ public sealed class InvoicePeriod(
         }
 
         var number = await InvoiceNumbers.Next(transaction, at.InUtc().Year, cancellation);
-        var final = FinalizeInvoice.Decide(new(number, tree, at), invoice);
+        var final = FinalizeInvoice.Decide(new(number, tree, terms, at), invoice);
         await transaction.Append(Invoice.Stream(tenant, invoiceId), expectedVersion: 0, cancellation, [.. draft.Events, .. final.Events]);
         transaction.Publish(new Messages.InvoiceFinalized(
             invoiceId, tenant, [.. content.Periods.Select(it => it.SubscriptionId)], number, invoice.Total, content.Period.Start,
