@@ -51,7 +51,7 @@ public static class ChangePlan
             : [Scheduled(subscription.PeriodEnd)];
 
         PlanChangeScheduled Scheduled(Instant effective) => new(
-            plan, version, subscription.CycleFrom(effective, command.Plan.TermsOf(version)!.Interval), effective, command.Now);
+            plan, version, subscription.CycleFrom(effective, command.Plan.TermsOf(version)!), effective, command.Now);
     }
 
     public static void Map(RouteGroupBuilder subscriptions) =>
