@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Microsoft.Extensions.DependencyInjection;
 using NodaTime;
+using Platform.Billing.Rating;
 using Platform.Billing.Tests.Http;
 using Platform.EventStore;
 
@@ -42,6 +43,32 @@ public sealed class AdvanceFeeSpecs(OwnBillingHost billing) : IClassFixture<OwnB
 
         first.Status.ShouldBe(201, first.Text);
         again.Text.ShouldBe(first.Text);
+        (await tenant.Invoices()).ShouldHaveSingleItem().Lines().ShouldBe(["Plan, 22 of 31 days | 03-10..04-01 | 22 | 22.00"]);
+    }
+
+    [Fact]
+    public async Task A_start_whose_invoice_a_crash_prevented_is_invoiced_by_the_recurring_close()
+    {
+        billing.Clock.Set(Instant.FromUtc(2026, 3, 10, 12, 0));
+        var (tenant, now) = (await billing.NewTenant(), billing.Clock.Now);
+        var started = History.Started() with
+        {
+            TenantId = tenant.Id,
+            PlanId = new(await billing.NewPlan("31.00", InAdvance)),
+            Cycle = History.Monthly with { FeeTiming = FeeTiming.InAdvance },
+            StartedAt = now,
+            PeriodEnd = now,
+        };
+
+        // Only the start is recorded, as when the process ends right after it.
+        await billing.Services.GetRequiredService<EventStore.EventStore>().Transact(
+            tenant.Id.Value,
+            Cause.Unknown,
+            (transaction, cancellation) => transaction.Append(
+                Billing.Subscriptions.Subscription.Stream(tenant.Id, started.SubscriptionId), expectedVersion: 0, cancellation, started),
+            BillingHost.Cancellation);
+        await billing.RunAt("2026-03-10T12:01:00Z");
+
         (await tenant.Invoices()).ShouldHaveSingleItem().Lines().ShouldBe(["Plan, 22 of 31 days | 03-10..04-01 | 22 | 22.00"]);
     }
 
