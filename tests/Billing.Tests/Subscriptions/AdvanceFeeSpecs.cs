@@ -171,6 +171,39 @@ public sealed class AdvanceFeeSpecs(OwnBillingHost billing) : IClassFixture<OwnB
     }
 
     [Fact]
+    public async Task Every_invoice_of_a_life_with_all_of_it_is_previewed_and_made_again_byte_for_byte()
+    {
+        var (tenant, subscription) = await New(new { trial_days = 3, fee_timing = "in_advance" }, new { quantity = 2 });
+        await billing.Use(tenant, "1", "2026-03-02T00:00:00Z", calls: 10);
+        await billing.RunAt("2026-03-10T12:00:00Z");
+        await tenant.Change(subscription, "change-quantity", new { quantity = 5, effective_at = "2026-03-07T00:00:00Z" });
+        await tenant.Change(subscription, "pause", new { when = "now" });
+        await billing.Use(tenant, "2", "2026-03-10T00:00:00Z", calls: 10, now: "2026-03-15T12:00:00Z");
+        await tenant.Change(subscription, "resume");
+        (await tenant.Viewer.Post("/v1/invoices/preview", new { })).Json.Lines().ShouldBe(
+        [
+            "Plan, quantity 5 instead of 2, 3 of 31 days | 03-07..03-10 | 9 | 9.00",
+            "Plan, paused, 5 of 31 days | 03-10..03-15 | -10 | -10.00",
+            "Plan, quantity 5 instead of 2, 17 of 31 days | 03-15..04-01 | 51 | 51.00",
+            "Calls | 03-04..04-01 | 10 | 0.50",
+            "Plan, quantity 5 | 04-01..05-01 | 5 | 155.00",
+        ]);
+        await tenant.Change(
+            subscription, "change-plan", new { plan_id = await billing.NewPlan("365.00", new { interval = "year" }), effective_at = "2026-03-14T00:00:00Z" });
+        await billing.Use(tenant, "late", "2026-03-03T00:00:00Z", calls: 10);
+        billing.Clock.Set(Instant.FromUtc(2026, 6, 10, 12, 0));
+        await tenant.Change(subscription, "cancel", new { when = "now" });
+
+        var invoices = await tenant.Invoices();
+        invoices.Count.ShouldBe(3, "the trial, the first plan and the year");
+        foreach (var invoice in invoices)
+        {
+            var replayed = await tenant.Viewer.Get($"/v1/invoices/{invoice.GetProperty("invoice_id").GetGuid()}/replay");
+            replayed.Json.GetProperty("identical").GetBoolean().ShouldBeTrue(replayed.Text);
+        }
+    }
+
+    [Fact]
     public async Task A_trial_owes_neither_fee_nor_usage_and_the_first_paid_period_follows_it()
     {
         var (tenant, subscription) = await New(new { trial_days = 14 });
