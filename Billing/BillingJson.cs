@@ -49,6 +49,8 @@ namespace Platform.Billing;
 [JsonSerializable(typeof(PreviewInvoice.Preview))]
 [JsonSerializable(typeof(ExplainInvoice.Explained))]
 [JsonSerializable(typeof(ReplayInvoice.Replayed))]
+[JsonSerializable(typeof(ChangeQuantity.QuantityChange))]
+[JsonSerializable(typeof(PauseSubscription.Pause))]
 [JsonSerializable(typeof(InvoiceEvent))]
 [JsonSerializable(typeof(InvoiceView))]
 [JsonSerializable(typeof(Page<InvoiceView>))]

@@ -48,6 +48,8 @@ public static class Routes
             StartSubscription.Map(subscriptions);
             ClosePeriodNow.Map(subscriptions);
             ChangePlan.Map(subscriptions);
+            ChangeQuantity.Map(subscriptions);
+            PauseSubscription.Map(subscriptions);
             CancelSubscription.Map(subscriptions);
             SubscriptionView.Map(subscriptions);
 

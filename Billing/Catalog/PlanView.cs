@@ -20,11 +20,21 @@ public sealed record PlanView(
     {
         /// <summary>How long a billing period is.</summary>
         public BillingInterval Interval { get; init; } = BillingInterval.Month;
+
+        public FeeTiming FeeTiming { get; init; } = FeeTiming.InArrears;
+
+        /// <summary>How many days a new subscription costs nothing.</summary>
+        public int TrialDays { get; init; }
     }
 
     /// <summary>What rating needs of one version; versions never change.</summary>
     public PlanTerms? TermsOf(int version) => Versions.FirstOrDefault(it => it.Version == version) is { } found
-        ? new(found.DisplayName, Currency, found.RecurringFee, found.Proration, found.Charges) { Interval = found.Interval }
+        ? new(found.DisplayName, Currency, found.RecurringFee, found.Proration, found.Charges)
+        {
+            Interval = found.Interval,
+            FeeTiming = found.FeeTiming,
+            TrialDays = found.TrialDays,
+        }
         : null;
 
     public static void Map(RouteGroupBuilder plans)
@@ -64,7 +74,12 @@ public sealed class PlanProjection : DocumentProjection<PlanView, PlanEvent>
             it.PlanId, it.Key, terms.Currency, it.Version,
             [
                 .. view?.Versions ?? [],
-                new(it.Version, terms.DisplayName, terms.RecurringFee, terms.Proration, terms.Charges, it.At) { Interval = terms.Interval },
+                new(it.Version, terms.DisplayName, terms.RecurringFee, terms.Proration, terms.Charges, it.At)
+                {
+                    Interval = terms.Interval,
+                    FeeTiming = terms.FeeTiming,
+                    TrialDays = terms.TrialDays,
+                },
             ]),
         _ => throw new UnreachableException($"PlanView does not know {@event.GetType().Name}."),
     };

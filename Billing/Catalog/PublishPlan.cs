@@ -16,13 +16,15 @@ public static class PublishPlan
     /// <param name="RecurringFee">For each billing period; its currency is the plan's.</param>
     /// <param name="Charges">At most one per meter.</param>
     /// <param name="Interval">How long a billing period is; a month if absent.</param>
+    /// <param name="FeeTiming">Whether the fee is owed at the end of its period or at its beginning; at the end if absent.</param>
+    /// <param name="TrialDays">How long a new subscription costs nothing, at most 730 days.</param>
     public sealed record NewPlan(
         string Key, string DisplayName, Money RecurringFee, Proration Proration, IReadOnlyList<Charge> Charges,
-        BillingInterval Interval = BillingInterval.Month);
+        BillingInterval Interval = BillingInterval.Month, FeeTiming FeeTiming = FeeTiming.InArrears, int TrialDays = 0);
 
     public sealed record NewPlanVersion(
         string DisplayName, Money RecurringFee, Proration Proration, IReadOnlyList<Charge> Charges,
-        BillingInterval Interval = BillingInterval.Month);
+        BillingInterval Interval = BillingInterval.Month, FeeTiming FeeTiming = FeeTiming.InArrears, int TrialDays = 0);
 
     /// <param name="Key">Set for a new plan, null for a new version.</param>
     /// <param name="KnownMeters">Those of the charges' meters that exist.</param>
@@ -62,7 +64,10 @@ public static class PublishPlan
         var errors = new FieldErrors()
             .Require(key is null || CatalogKeys.IsValid(key), "key", CatalogKeys.Rule)
             .Require(terms.DisplayName.Length is >= 1 and <= 200, "display_name", "1 to 200 characters are needed.")
-            .Require(terms.RecurringFee.MinorUnits >= 0, "recurring_fee.amount", "A fee is not negative.")
+            .Require(
+                terms.RecurringFee is { MinorUnits: >= 0, Amount: < 1_000_000_000 }, "recurring_fee.amount",
+                "A fee is not negative and below 1000000000.")
+            .Require(terms.TrialDays is >= 0 and <= 730, "trial_days", "0 to 730 days.")
             .Require(terms.Charges.Count <= 100, "charges", "At most 100 charges.");
         foreach (var (index, charge) in terms.Charges.Index())
         {
@@ -110,6 +115,8 @@ public static class PublishPlan
             new(request.DisplayName, request.RecurringFee.Currency, request.RecurringFee, request.Proration, request.Charges)
             {
                 Interval = request.Interval,
+                FeeTiming = request.FeeTiming,
+                TrialDays = request.TrialDays,
             },
             caller, store, documents, clock, cancellation);
 
@@ -121,6 +128,8 @@ public static class PublishPlan
             new(request.DisplayName, request.RecurringFee.Currency, request.RecurringFee, request.Proration, request.Charges)
             {
                 Interval = request.Interval,
+                FeeTiming = request.FeeTiming,
+                TrialDays = request.TrialDays,
             },
             caller, store, documents, clock, cancellation);
 

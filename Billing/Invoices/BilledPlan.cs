@@ -26,9 +26,9 @@ public sealed record BilledPlan(PlanSpan Span, PlanTerms Terms, IReadOnlyList<Bi
         foreach (var plan in plans.Reverse())
         {
             var usage = await PeriodUsage.Read(
-                connection, tenant, id, subscription, plan.Ran(used), plan.Span.Cycle, used, through, plan.Meters, cancellation);
+                connection, tenant, id, subscription, plan.Ran(used), plan.Span, used, through, plan.Meters, cancellation);
             var rated = plan.Span.End is null
-                ? RatePeriod.Rate(plan.Terms, period, whole, zone, usage, planEnds: subscription.PlanEndsAt(period.End))
+                ? RatePeriod.Rate(plan.Terms, period, whole, zone, usage, subscription.PlanEndsAt(period.End), subscription.FeeOf(period))
                 : RatePeriod.RateLate(plan.Terms, usage);
             lines.AddRange(rated.Select(line => line with { SubscriptionId = id, Plan = plan.Span }));
         }
@@ -55,13 +55,36 @@ public sealed class BilledPlans(Documents documents)
         var plans = new List<BilledPlan>();
         foreach (var span in subscription.Plans)
         {
-            var key = (span.PlanId, span.PlanVersion);
-            if (!known.TryGetValue(key, out var version))
-                known[key] = version = await Read(span, cancellation);
-            plans.Add(new(span, version.Terms, version.Meters));
+            var (terms, meters) = await Version(span, cancellation);
+            plans.Add(new(span, span.Trial ? terms.OnTrial() : terms, meters));
         }
 
         return plans;
+    }
+
+    /// <summary>The fee that is owed at the end of a period for what follows it, also where that is on another plan.</summary>
+    public async Task<IReadOnlyList<RatedLine>> InAdvance(
+        SubscriptionId id, Subscription subscription, Instant end, CancellationToken cancellation)
+    {
+        var next = ClosePeriod.Follow(subscription, end, at: end);
+        if (next.Prepaid is not { } fee || fee == subscription.Prepaid)
+            return [];
+
+        var (span, zone) = (next.Subscription.Plans[^1], DateTimeZoneProviders.Tzdb[subscription.TimeZone]);
+        var (terms, _) = await Version(span, cancellation);
+        return
+        [
+            .. RecurringFee.InAdvance(terms, fee, BillingPeriods.Containing(end, span.Cycle, zone), zone)
+                .Select(line => line with { SubscriptionId = id, Plan = span }),
+        ];
+    }
+
+    private async Task<(PlanTerms Terms, IReadOnlyList<BilledMeter> Meters)> Version(PlanSpan span, CancellationToken cancellation)
+    {
+        var key = (span.PlanId, span.PlanVersion);
+        if (!known.TryGetValue(key, out var version))
+            known[key] = version = await Read(span, cancellation);
+        return version;
     }
 
     private async Task<(PlanTerms Terms, IReadOnlyList<BilledMeter> Meters)> Read(PlanSpan span, CancellationToken cancellation)

@@ -38,13 +38,17 @@ public sealed class ComposeInvoice(BilledPlans billedPlans)
         NpgsqlConnection connection, TenantId tenant, IReadOnlyList<EndingPeriod> ending, Money? brought, long through,
         CancellationToken cancellation)
     {
-        // 1 rate each subscription's use
+        // 1 rate each subscription's use and fees
         var (periods, lines, types, currency) = (new List<EndingPeriod>(), new List<RatedLine>(), new List<BilledType>(), default(Currency));
         foreach (var it in ending)
         {
             var plans = await billedPlans.Of(it.Subscription, cancellation);
-            var rated = await BilledPlan.Rate(
-                connection, tenant, it.SubscriptionId, it.Subscription, plans, it.Period, it.Used, through, cancellation);
+            IReadOnlyList<RatedLine> rated =
+            [
+                .. await BilledPlan.Rate(
+                    connection, tenant, it.SubscriptionId, it.Subscription, plans, it.Period, it.Used, through, cancellation),
+                .. await billedPlans.InAdvance(it.SubscriptionId, it.Subscription, it.Period.End, cancellation),
+            ];
             if (it.Subscription.EndedAt is not null && rated.Count == 0)
                 continue;
 

@@ -39,12 +39,12 @@ public static class PeriodUsage
     }
 
     /// <param name="plan">When the plan ran whose meters these are: it bills that time alone, and its tiers begin with it.</param>
-    /// <param name="cycle">The plan's billing periods.</param>
+    /// <param name="span">The plan, with its billing periods.</param>
     /// <param name="period">The period to close.</param>
     /// <param name="through">The newest position to consider.</param>
     public static async Task<IReadOnlyList<MeteredQuantity>> Read(
         NpgsqlConnection connection, TenantId tenant, SubscriptionId id, Subscription subscription, BillingPeriod plan,
-        BillingCycle cycle, BillingPeriod period, long through, IReadOnlyList<BilledMeter> meters, CancellationToken cancellation)
+        PlanSpan span, BillingPeriod period, long through, IReadOnlyList<BilledMeter> meters, CancellationToken cancellation)
     {
         var zone = DateTimeZoneProviders.Tzdb[subscription.TimeZone];
         var running = Whole(period.Start);
@@ -89,7 +89,9 @@ public static class PeriodUsage
         // The part of the period by the calendar in which the plan ran.
         BillingPeriod Whole(Instant at)
         {
-            var calendar = BillingPeriods.Containing(at, cycle, zone);
+            if (span.Trial)
+                return plan;
+            var calendar = BillingPeriods.Containing(at, span.Cycle, zone);
             return new(Instant.Max(calendar.Start, plan.Start), Instant.Min(calendar.End, plan.End));
         }
 
@@ -99,7 +101,7 @@ public static class PeriodUsage
             await using var command = connection.Command(
                 """
                 select starts_at from billing.billing_periods
-                where tenant_id = $1 and subscription_id = $2 and number < $3 and starts_at >= $4 and starts_at < $5
+                where tenant_id = $1 and subscription_id = $2 and number < $3 and starts_at >= $4 and starts_at < $5 and starts_at < ends_at
                 order by starts_at limit 1
                 """,
                 Sql.P(tenant.Value), Sql.P(id.Value), Sql.P(subscription.PeriodNumber), Sql.P(whole.Start), Sql.P(whole.End));
@@ -133,7 +135,7 @@ public static class PeriodUsage
                     select distinct time from billing.usage_entries
                     where tenant_id = $1 and type = $2 and position > $3 and position <= $4 and time < $5)
                 select starts_at, ends_at from billing.billing_periods earlier
-                where tenant_id = $1 and subscription_id = $6 and number < $7 and starts_at >= $9 and starts_at < $10
+                where tenant_id = $1 and subscription_id = $6 and number < $7 and starts_at >= $9 and starts_at < $10 and starts_at < ends_at
                   and exists (select from late where time < earlier.ends_at and ($8 or time >= earlier.starts_at))
                 order by starts_at
                 """,

@@ -24,17 +24,43 @@ public enum BillingInterval
     Year,
 }
 
+/// <summary>When the recurring fee of a billing period is owed. Usage is always owed when it is known.</summary>
+public enum FeeTiming
+{
+    /// <summary>On the invoice at the period's end.</summary>
+    InArrears,
+
+    /// <summary>On the invoice at the period's beginning.</summary>
+    InAdvance,
+}
+
 /// <summary>Everything that rating needs to know of one version of a plan.</summary>
-/// <param name="RecurringFee">Owed in arrears for each billing period.</param>
+/// <param name="RecurringFee">For each billing period and unit of the subscription's quantity.</param>
 /// <param name="Charges">At most one per meter.</param>
 public sealed record PlanTerms(
     string DisplayName, Currency Currency, Money RecurringFee, Proration Proration, IReadOnlyList<Charge> Charges)
 {
     public BillingInterval Interval { get; init; } = BillingInterval.Month;
 
+    public FeeTiming FeeTiming { get; init; } = FeeTiming.InArrears;
+
+    /// <summary>How long a new subscription costs nothing; 0 for no trial.</summary>
+    public int TrialDays { get; init; }
+
+    /// <summary>The same plan while it costs nothing: all use is listed, at a price of zero.</summary>
+    public PlanTerms OnTrial() => this with
+    {
+        DisplayName = OnTrial(DisplayName),
+        RecurringFee = Money.Zero(Currency),
+        Charges = [.. Charges.Select(it => new PerUnitCharge(it.Meter, OnTrial(it.DisplayName), UnitPrice: 0) { MeterVersion = it.MeterVersion })],
+    };
+
     public bool Equals(PlanTerms? other) =>
-        other is not null && DisplayName == other.DisplayName && Currency == other.Currency && Interval == other.Interval
+        other is not null && DisplayName == other.DisplayName && Currency == other.Currency
+        && (Interval, FeeTiming, TrialDays) == (other.Interval, other.FeeTiming, other.TrialDays)
         && RecurringFee == other.RecurringFee && Proration == other.Proration && Charges.SequenceEqual(other.Charges);
+
+    private static string OnTrial(string displayName) => $"{displayName}, free trial";
 
     public override int GetHashCode() => HashCode.Combine(DisplayName, Currency, RecurringFee, Proration, Charges.Count);
 }

@@ -1,5 +1,3 @@
-using System.Diagnostics;
-using System.Globalization;
 using NodaTime;
 using Platform.Billing.Subscriptions;
 using Platform.Contracts;
@@ -54,19 +52,17 @@ public sealed record RatedLine(
 /// </summary>
 public static class RatePeriod
 {
-    // A fee per day or second rarely has an end; the line's amount comes from the whole fee, this only explains it.
-    private const int FeePerUnitDecimals = 10;
-
     /// <param name="period">What is billed: a whole billing period or a slice of one.</param>
     /// <param name="zone">The tenant's, for proration by days.</param>
     /// <param name="whole">The billing period by the calendar that <paramref name="period"/> lies in.</param>
     /// <param name="usage">At most one on-time quantity per meter, any number of late ones.</param>
     /// <param name="planEnds">These terms bill nothing after <paramref name="period"/>, so what is owed at a period's end is due.</param>
+    /// <param name="fee">The fee once, in arrears, if absent.</param>
     public static IReadOnlyList<RatedLine> Rate(
         PlanTerms terms, BillingPeriod period, BillingPeriod whole, DateTimeZone zone, IReadOnlyCollection<MeteredQuantity> usage,
-        bool planEnds = false) =>
+        bool planEnds = false, FeeBasis? fee = null) =>
     [
-        .. terms.RecurringFee.MinorUnits == 0 ? [] : new[] { Fee(terms, period, whole, zone) },
+        .. RecurringFee.Lines(terms, period, whole, zone, fee ?? new([new(period, Quantity: 1)]), planEnds),
         .. Lines(terms, usage, quantity => quantity.Late ? quantity.Window.Start < whole.Start : planEnds || period.End == whole.End),
     ];
 
@@ -83,37 +79,6 @@ public static class RatePeriod
 
             // Corrections that only move use from one window to another change what is owed and no quantity.
             .Where(line => line is not { Kind: LineKind.LateUsage, Quantity: 0, Amount.MinorUnits: 0 }));
-
-    // The fee of a slice is what the period owes at the slice's end minus what it owed at its start. Summed over all slices of
-    // a period that is the whole fee, to the minor unit, wherever the period was cut.
-    private static RatedLine Fee(PlanTerms terms, BillingPeriod period, BillingPeriod whole, DateTimeZone zone)
-    {
-        var fee = terms.RecurringFee.Amount;
-        var (from, to, all, unit) = terms.Proration switch
-        {
-            Proration.None => (0m, 1m, 1m, "period"),
-            Proration.Days => (Days(whole.Start, period.Start), Days(whole.Start, period.End), Days(whole.Start, whole.End), "day"),
-            Proration.Seconds => (
-                Seconds(whole.Start, period.Start), Seconds(whole.Start, period.End), Seconds(whole.Start, whole.End), "second"),
-            _ => throw new UnreachableException($"No proration {terms.Proration}."),
-        };
-        var amount = Owed(to) - Owed(from);
-
-        return from == 0 && to == all
-            ? new(LineKind.RecurringFee, terms.DisplayName, Meter: null, Quantity: 1, "period", fee, amount, period)
-            : new(
-                LineKind.RecurringFee,
-                string.Create(CultureInfo.InvariantCulture, $"{terms.DisplayName}, {to - from:0.######} of {all:0.######} {unit}s"),
-                Meter: null, Decimals.Canonical(to - from), unit, decimal.Round(fee / all, FeePerUnitDecimals), amount, period);
-
-        Money Owed(decimal units) => Money.Round(fee * units / all, terms.Currency);
-
-        decimal Days(Instant start, Instant end) =>
-            Period.DaysBetween(start.InZone(zone).Date, end.InZone(zone).Date);
-
-        static decimal Seconds(Instant start, Instant end) =>
-            (decimal)(end - start).BclCompatibleTicks / NodaConstants.TicksPerSecond;
-    }
 
     // Usage is what the calendar's period owes after it minus what it owed before, so that tiers, free units and limits go on over
     // slices and late reports, and all lines of a period sum to what one run over it would owe.

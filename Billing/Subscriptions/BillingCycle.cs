@@ -15,9 +15,9 @@ public enum BillingAnchor
     Anniversary,
 }
 
-/// <summary>How billing periods follow one another.</summary>
+/// <summary>How billing periods follow one another, and which end of them the fee is owed at.</summary>
 /// <param name="Anchor">A date in the tenant's zone on which a period begins; all others begin whole intervals before and after it.</param>
-public sealed record BillingCycle(BillingInterval Interval, LocalDate Anchor)
+public sealed record BillingCycle(BillingInterval Interval, LocalDate Anchor, FeeTiming FeeTiming = FeeTiming.InArrears)
 {
     /// <param name="anchorDay">Day of the month, 1 to 31.</param>
     /// <param name="near">Where to look for a date to anchor at; any gives the same periods.</param>

@@ -29,13 +29,14 @@ public sealed class BillingPeriodRows : Projection
         {
             await using var command = recorded.Data switch
             {
-                SubscriptionStarted it => Opened(1, it.StartedAt, it.PeriodEnd),
+                SubscriptionStarted it => Opened(it.FirstNumber, it.StartedAt, it.PeriodEnd),
                 PeriodClosed it => Closed(it),
                 CancellationScheduled it => EndsAt(it.EndsAt),
                 PlanChangeScheduled it => EndsAt(it.EffectiveAt),
                 NothingLate { NextEnd: { } next } => EndsAt(next),
                 NothingLate => NeverEnds(),
-                CancellationWithdrawn or PlanChangeWithdrawn or PlanChanged or SubscriptionEnded => null,
+                CancellationWithdrawn or PlanChangeWithdrawn or PlanChanged or SubscriptionEnded or TrialEnded or QuantityChanged
+                    or SubscriptionPaused or SubscriptionResumed => null,
                 var other => throw new UnreachableException($"Billing periods do not know {other.GetType().Name}."),
             };
             if (command is not null)

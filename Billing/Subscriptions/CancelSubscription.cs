@@ -21,10 +21,11 @@ public enum ChangeTime
 /// </summary>
 public static class CancelSubscription
 {
-    public sealed record Cancellation(ChangeTime When);
+    /// <param name="Refund">Of a fee that was billed in advance; prorated if absent.</param>
+    public sealed record Cancellation(ChangeTime When, FeeRefund Refund = FeeRefund.Prorated);
 
     /// <param name="Now">The instant of the request; periods that ended before are closed already.</param>
-    public sealed record Command(ChangeTime When, Instant Now);
+    public sealed record Command(ChangeTime When, Instant Now, FeeRefund Refund = FeeRefund.Prorated);
 
     public static Decision<SubscriptionEvent> Decide(Command command, Subscription subscription)
     {
@@ -38,8 +39,8 @@ public static class CancelSubscription
         return (command.When, subscription.EndsAt) switch
         {
             (ChangeTime.PeriodEnd, not null) => [],
-            (ChangeTime.PeriodEnd, null) => [new CancellationScheduled(subscription.PeriodEnd, command.Now)],
-            _ => [new CancellationScheduled(command.Now, command.Now)],
+            (ChangeTime.PeriodEnd, null) => [new CancellationScheduled(subscription.PeriodEnd, command.Now, command.Refund)],
+            _ => [new CancellationScheduled(command.Now, command.Now, command.Refund)],
         };
     }
 
@@ -63,7 +64,7 @@ public static class CancelSubscription
     {
         var now = await clock.Now(caller.TenantId, cancellation);
         return await change.Apply(
-            caller, id, now, (_, subscription, _) => Task.FromResult(Decide(new(request.When, now), subscription)), cancellation);
+            caller, id, now, (_, subscription, _) => Task.FromResult(Decide(new(request.When, now, request.Refund), subscription)), cancellation);
     }
 
     private static async Task<Results<Ok<SubscriptionView>, ProblemHttpResult>> Withdraw(

@@ -52,4 +52,19 @@ internal static class RunningPeriod
             Refusal.Because("subscription.period_empty", "The running period has only just begun; try again."),
         _ => null,
     };
+
+    /// <summary>What a change of quantity or a pause asks, which does not end the period.</summary>
+    /// <param name="when">Null where the request names an instant.</param>
+    public static Refusal? RefuseFee(Subscription subscription, ChangeTime? when, Instant now) => subscription switch
+    {
+        { Exists: false } => Refusal.Because("subscription.not_found", "There is no such subscription."),
+        { EndedAt: not null } => Refusal.Because("subscription.ended", "The subscription has ended."),
+        { EndsAt: not null } when when == ChangeTime.PeriodEnd => Refusal.Because(
+            "subscription.cancelled", "The subscription ends with the running period; withdraw its cancellation first."),
+        _ when subscription.PeriodEnd <= now => Refuse(subscription, now),
+        _ => null,
+    };
+
+    public static Instant Time(Subscription subscription, ChangeTime when, Instant now) =>
+        when == ChangeTime.Now ? now : subscription.PeriodEnd;
 }

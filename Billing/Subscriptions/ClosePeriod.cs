@@ -1,4 +1,5 @@
 using NodaTime;
+using Platform.Billing.Rating;
 using Platform.Contracts;
 using Platform.EventStore;
 
@@ -6,7 +7,7 @@ namespace Platform.Billing.Subscriptions;
 
 /// <summary>
 /// Ends the running billing period: at its end once that has passed, or now, on request. The next period begins where it ended and
-/// runs to the next anchor day, on another plan if that was asked for, unless the subscription ends there. An ended subscription's
+/// runs to where the cycle says, on another plan if that was asked for, unless the subscription ends there. An ended subscription's
 /// periods are closed likewise where late usage came in them.
 /// </summary>
 public static class ClosePeriod
@@ -44,23 +45,42 @@ public static class ClosePeriod
         return [new NothingLate(next, command.UsageThrough, command.At)];
     }
 
-    private static Decision<SubscriptionEvent> Close(Command command, Subscription subscription, Instant end, Guid? requestId)
+    /// <summary>What a subscription is from the end of its running period on.</summary>
+    /// <param name="Events">What happens with the end: another plan, the end of the trial or of the subscription.</param>
+    /// <param name="Prepaid">The fee from there on that is or was billed in advance.</param>
+    public sealed record Following(IReadOnlyList<SubscriptionEvent> Events, Subscription Subscription, Instant PeriodEnd, PrepaidFee? Prepaid);
+
+    public static Following Follow(Subscription subscription, Instant end, Instant at)
     {
-        SubscriptionEvent[] follows = subscription switch
+        SubscriptionEvent[] events = subscription switch
         {
             { EndedAt: not null } => [],
-            { EndsAt: { } last } when last == end => [new SubscriptionEnded(end, command.At)],
-            { NextPlan: { } next } when next.EffectiveAt == end =>
-                [new PlanChanged(next.PlanId, next.PlanVersion, next.Cycle, end, command.At)],
+            { EndsAt: { } last } when last == end => [new SubscriptionEnded(end, at)],
+            { NextPlan: { } next } when next.EffectiveAt == end => [new PlanChanged(next.PlanId, next.PlanVersion, next.Cycle, end, at)],
+            { InTrial: true, TrialEnd: { } last } when last == end => [new TrialEnded(end, at)],
             _ => [],
         };
-        var after = follows.Aggregate(subscription, Subscription.Evolve);
+        var after = events.Aggregate(subscription, Subscription.Evolve);
+        var periodEnd = after.PeriodEndFrom(end);
+        return new(events, after, periodEnd, (subscription.Prepaid, after) switch
+        {
+            // Who closes a period early has paid for the rest of it.
+            ({ } paid, _) when events.Length == 0 && end < paid.Window.End => paid,
+            (_, { EndedAt: null, InTrial: false, Cycle.FeeTiming: FeeTiming.InAdvance }) when after.Fee.At(end) is { Paused: false } fee =>
+                new(fee.Quantity, new(end, periodEnd)),
+            _ => null,
+        });
+    }
+
+    private static Decision<SubscriptionEvent> Close(Command command, Subscription subscription, Instant end, Guid? requestId)
+    {
+        var next = Follow(subscription, end, command.At);
         return
         [
             new PeriodClosed(
-                subscription.PeriodNumber, subscription.PeriodStart, end, after.PeriodEndFrom(end), command.InvoiceId,
-                command.UsageThrough, requestId, command.At),
-            .. follows,
+                subscription.PeriodNumber, subscription.PeriodStart, end, next.PeriodEnd, command.InvoiceId, command.UsageThrough,
+                requestId, command.At, Credit: null, next.Prepaid),
+            .. next.Events,
         ];
     }
 }

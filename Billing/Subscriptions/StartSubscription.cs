@@ -1,6 +1,8 @@
 using Microsoft.AspNetCore.Http.HttpResults;
 using NodaTime;
 using Platform.Billing.Catalog;
+using Platform.Billing.Invoices;
+using Platform.Billing.Rating;
 using Platform.Billing.Tenants;
 using Platform.Contracts;
 using Platform.EventStore;
@@ -12,18 +14,22 @@ namespace Platform.Billing.Subscriptions;
 public static class StartSubscription
 {
     public const int BackdateYearsMax = 1;
+    public const int TrialYearsMax = 2;
 
     /// <param name="PlanVersion">The newest one if absent.</param>
     /// <param name="StartedAt">Now if absent; at most a year ago, and not in the future.</param>
     /// <param name="Anchor">The calendar if absent.</param>
+    /// <param name="Quantity">How many times the plan's fee is owed, 1 to 1000000.</param>
+    /// <param name="TrialEnd">As the plan says if absent; one that is not after the start: no trial. At most two years after it.</param>
     public sealed record NewSubscription(
-        PlanId PlanId, int? PlanVersion = null, Instant? StartedAt = null, BillingAnchor Anchor = BillingAnchor.Calendar);
+        PlanId PlanId, int? PlanVersion = null, Instant? StartedAt = null, BillingAnchor Anchor = BillingAnchor.Calendar,
+        int Quantity = 1, Instant? TrialEnd = null);
 
     /// <param name="Plan">Null where there is no such plan.</param>
     /// <param name="MetersBilled">Meters that a subscription of the tenant bills at that time or later.</param>
     public sealed record Command(
         SubscriptionId SubscriptionId, TenantView Tenant, PlanView? Plan, int? PlanVersion, BillingAnchor Anchor,
-        IReadOnlyCollection<string> MetersBilled, Instant StartedAt, Instant At);
+        IReadOnlyCollection<string> MetersBilled, Instant StartedAt, Instant At, int Quantity = 1, Instant? TrialEnd = null);
 
     public static Decision<SubscriptionEvent> Decide(Command command, Subscription subscription)
     {
@@ -36,19 +42,38 @@ public static class StartSubscription
         if (command.StartedAt < command.At - Duration.FromDays(366 * BackdateYearsMax))
             return Refusal.Because("subscription.starts_too_early", "A subscription can start at most a year ago.", "started_at");
 
+        if (command.TrialEnd > command.StartedAt + Duration.FromDays(366 * TrialYearsMax))
+            return Refusal.Because("subscription.trial_too_long", "A trial ends at most two years after the start.", "trial_end");
+
         var (tenant, plan, version) = (command.Tenant, command.Plan!, command.PlanVersion ?? command.Plan!.LatestVersion);
-        var zone = DateTimeZoneProviders.Tzdb[tenant.TimeZone];
-        var (interval, date) = (plan.TermsOf(version)!.Interval, command.StartedAt.InZone(zone).Date);
-        var cycle = command.Anchor == BillingAnchor.Calendar
-            ? BillingCycle.OfCalendar(interval, tenant.BillingAnchorDay, date)
-            : new(interval, date);
+        var (zone, terms) = (DateTimeZoneProviders.Tzdb[tenant.TimeZone], plan.TermsOf(version)!);
+        var trialEnd = TrialEnd(command, terms, zone);
+        var cycle = Cycle(command, terms, (trialEnd ?? command.StartedAt).InZone(zone).Date);
+        var firstEnd = trialEnd ?? (terms.FeeTiming == FeeTiming.InAdvance
+            ? command.StartedAt
+            : BillingPeriods.Containing(command.StartedAt, cycle, zone).End);
         return
         [
             new SubscriptionStarted(
                 command.SubscriptionId, tenant.TenantId, plan.PlanId, version, tenant.TimeZone, command.Anchor, tenant.BillingAnchorDay,
-                cycle, command.StartedAt, BillingPeriods.Containing(command.StartedAt, cycle, zone).End, command.At),
+                cycle, command.StartedAt, firstEnd, command.Quantity, command.At, trialEnd),
         ];
     }
+
+    // Days are the tenant's, and the first day is one of them.
+    private static Instant? TrialEnd(Command command, PlanTerms terms, DateTimeZone zone)
+    {
+        var end = command.TrialEnd ?? (terms.TrialDays > 0
+            ? BillingPeriods.StartOfDay(command.StartedAt.InZone(zone).Date.PlusDays(terms.TrialDays), zone)
+            : null);
+        return end > command.StartedAt ? end : null;
+    }
+
+    private static BillingCycle Cycle(Command command, PlanTerms terms, LocalDate paidFrom) =>
+        (command.Anchor == BillingAnchor.Calendar
+            ? BillingCycle.OfCalendar(terms.Interval, command.Tenant.BillingAnchorDay, paidFrom)
+            : new(terms.Interval, paidFrom)) with
+        { FeeTiming = terms.FeeTiming };
 
     /// <summary>Whether a tenant may be on a plan at all.</summary>
     /// <param name="version">The newest one if null; named <paramref name="versionField"/> in the request.</param>
@@ -72,9 +97,11 @@ public static class StartSubscription
         subscriptions.MapPost("/", Handle).WithName(nameof(StartSubscription)).ForAdmins().Idempotent();
 
     private static async Task<Results<Created<SubscriptionView>, ProblemHttpResult>> Handle(
-        NewSubscription request, Caller caller, RequestId requestId, EventStore.EventStore store, Documents documents, TenantClock clock,
-        CancellationToken cancellation)
+        NewSubscription request, Caller caller, RequestId requestId, EventStore.EventStore store, InvoicePeriod invoices,
+        Documents documents, TenantClock clock, CancellationToken cancellation)
     {
+        if (request.Quantity is < 1 or > ChangeQuantity.QuantityMax)
+            throw new InvalidRequestException("quantity", "1 to 1000000.");
         if (await TenantView.Find(documents, caller.TenantId, cancellation) is not { } tenant)
             return Problems.NotFound("tenant");
 
@@ -89,14 +116,24 @@ public static class StartSubscription
             {
                 var startedAt = request.StartedAt?.ToMicroseconds() ?? at;
                 var billed = await BilledMeters.Read(transaction, documents, startedAt, except: id, token);
-                var command = new Command(id, tenant, plan, request.PlanVersion, request.Anchor, billed, startedAt, at);
+                var command = new Command(
+                    id, tenant, plan, request.PlanVersion, request.Anchor, billed, startedAt, at, request.Quantity,
+                    request.TrialEnd?.ToMicroseconds());
                 return await transaction.Decide<Subscription, SubscriptionEvent>(
                     Subscription.Stream(tenant.TenantId, id), subscription => Decide(command, subscription), token);
             },
             cancellation);
-        return decided.Refusal is { } refusal
-            ? refusal.ToProblem()
-            : TypedResults.Created(
-                $"/v1/subscriptions/{id}", (await SubscriptionView.Find(documents, tenant.TenantId, id, cancellation))!);
+        if (decided.Refusal is { } refusal)
+            return refusal.ToProblem();
+
+        // What is owed from the beginning is invoiced at once; after a crash here the recurring close does it.
+        var view = await SubscriptionView.Find(documents, tenant.TenantId, id, cancellation);
+        if (view!.CurrentPeriod is { Number: 0 })
+        {
+            await invoices.CloseEnded(tenant.TenantId, at, caller.Cause, cancellation);
+            view = await SubscriptionView.Find(documents, tenant.TenantId, id, cancellation);
+        }
+
+        return TypedResults.Created($"/v1/subscriptions/{id}", view!);
     }
 }

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Text.Json.Serialization.Metadata;
 using Microsoft.AspNetCore.Http.HttpResults;
 using NodaTime;
+using Platform.Billing.Rating;
 using Platform.Contracts;
 using Platform.EventStore;
 using Platform.ServiceDefaults;
@@ -12,6 +13,11 @@ namespace Platform.Billing.Subscriptions;
 /// <param name="Plans">Every plan that it was on, oldest first; the last is named above.</param>
 /// <param name="NextPlan">The plan of the next period, where it is another one.</param>
 /// <param name="CurrentPeriod">Null once the subscription has ended.</param>
+/// <param name="Quantity">How many times the plan's fee is owed.</param>
+/// <param name="Paused">No fee is owed at present.</param>
+/// <param name="Fee">Quantity and pauses from the running period on, with what is still to come.</param>
+/// <param name="Prepaid">The fee of the running period, where it was billed in advance; null otherwise.</param>
+/// <param name="TrialEnd">Where the trial ends or ended and paid periods begin; null without one.</param>
 /// <param name="LastInvoiceId">The newest invoice.</param>
 /// <param name="Credit">What that invoice carried forward, to be used by the next one; null where it carried nothing.</param>
 /// <param name="EndsAt">Where the subscription is cancelled: the end of its last period.</param>
@@ -19,7 +25,8 @@ namespace Platform.Billing.Subscriptions;
 public sealed record SubscriptionView(
     SubscriptionId SubscriptionId, PlanId PlanId, int PlanVersion, IReadOnlyList<PlanSpan> Plans,
     SubscriptionView.ScheduledPlan? NextPlan, string TimeZone, BillingAnchor Anchor, int BillingAnchorDay, Instant StartedAt,
-    SubscriptionView.RunningPeriod? CurrentPeriod, InvoiceId? LastInvoiceId, Money? Credit, Instant? EndsAt, Instant? EndedAt)
+    SubscriptionView.RunningPeriod? CurrentPeriod, int Quantity, bool Paused, FeeSchedule Fee, PrepaidFee? Prepaid, Instant? TrialEnd,
+    InvoiceId? LastInvoiceId, Money? Credit, Instant? EndsAt, Instant? EndedAt)
 {
     public const string Table = "subscriptions";
 
@@ -67,15 +74,21 @@ public sealed class SubscriptionProjection : DocumentProjection<SubscriptionView
         (view, @event) switch
         {
             (_, SubscriptionStarted it) => new(
-                it.SubscriptionId, it.PlanId, it.PlanVersion, [new(it.PlanId, it.PlanVersion, it.StartedAt, End: null, it.Cycle)],
-                NextPlan: null, it.TimeZone, it.Anchor, it.BillingAnchorDay, it.StartedAt,
-                new(1, it.StartedAt, it.PeriodEnd), LastInvoiceId: null, Credit: null, EndsAt: null, EndedAt: null),
-            ({ } open, PeriodClosed it) => open with
+                it.SubscriptionId, it.PlanId, it.PlanVersion, PlanSpan.First(it), NextPlan: null, it.TimeZone, it.Anchor,
+                it.BillingAnchorDay, it.StartedAt, new(it.FirstNumber, it.StartedAt, it.PeriodEnd), it.Quantity, Paused: false,
+                FeeSchedule.From(it.StartedAt, it.Quantity), Prepaid: null, it.TrialEnd, LastInvoiceId: null, Credit: null, EndsAt: null,
+                EndedAt: null),
+            ({ } open, PeriodClosed it) => WithFee(open, open.Fee.Since(it.End), it.At) with
             {
+                Prepaid = it.Prepaid,
                 CurrentPeriod = open.EndedAt is null ? new(it.Number + 1, it.End, it.NextEnd) : null,
                 LastInvoiceId = it.InvoiceId,
                 Credit = it.Credit,
             },
+            ({ } open, TrialEnded it) => open with { Plans = PlanSpan.Paid(open.Plans, it.EndedAt) },
+            ({ } open, QuantityChanged it) => WithFee(open, open.Fee.WithQuantity(it.Quantity, it.EffectiveAt), it.At),
+            ({ } open, SubscriptionPaused it) => WithFee(open, open.Fee.WithPause(paused: true, it.EffectiveAt), it.At),
+            ({ } open, SubscriptionResumed it) => WithFee(open, open.Fee.WithPause(paused: false, it.EffectiveAt), it.At),
             ({ } open, CancellationScheduled it) => open with
             {
                 CurrentPeriod = open.CurrentPeriod! with { End = it.EndsAt },
@@ -92,7 +105,7 @@ public sealed class SubscriptionProjection : DocumentProjection<SubscriptionView
             {
                 PlanId = it.PlanId,
                 PlanVersion = it.PlanVersion,
-                Plans = PlanSpan.Changed(open.Plans, it),
+                Plans = PlanSpan.Changed(open.Plans, it, open.TrialEnd),
                 NextPlan = null,
             },
             ({ } open, SubscriptionEnded it) => open with
@@ -105,4 +118,7 @@ public sealed class SubscriptionProjection : DocumentProjection<SubscriptionView
             ({ } ended, NothingLate) => ended,
             _ => throw new UnreachableException($"{@event.GetType().Name} cannot follow {view}."),
         };
+
+    private static SubscriptionView WithFee(SubscriptionView view, FeeSchedule fee, Instant at) =>
+        view with { Fee = fee, Quantity = fee.At(at).Quantity, Paused = fee.At(at).Paused };
 }

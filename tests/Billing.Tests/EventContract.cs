@@ -36,6 +36,10 @@ public class EventContract
         { "subscription.cancellation_scheduled.v1", CancelledAt(FirstOfFebruary) },
         { "subscription.cancellation_withdrawn.v1", new CancellationWithdrawn(Noon) },
         { "subscription.ended.v1", Ended() },
+        { "subscription.trial_ended.v1", new TrialEnded(FirstOfFebruary, FirstOfFebruary) },
+        { "subscription.quantity_changed.v1", new QuantityChanged(Quantity: 5, FirstOfFebruary, Noon) },
+        { "subscription.paused.v1", new SubscriptionPaused(FirstOfFebruary, Noon) },
+        { "subscription.resumed.v1", new SubscriptionResumed(Noon, Noon) },
         { "subscription.nothing_late.v1", new NothingLate(FirstOfMarch, UsageThrough: 18, FirstOfMarch) },
         { "subscription.plan_change_scheduled.v1", new PlanChangeScheduled(ThePlan, PlanVersion: 2, Monthly, FirstOfMarch, Noon) },
         { "subscription.plan_change_withdrawn.v1", new PlanChangeWithdrawn(Noon) },
@@ -112,6 +116,26 @@ public class EventContract
 
         Approve.Text(Pretty.Json(json) + "\n", "subscription.period_closed.v1.credit.json");
         Stored.Events.Deserialize("subscription.period_closed.v1", json).ShouldBe(sample);
+    }
+
+    [Fact]
+    public void A_closed_period_keeps_the_fee_that_its_invoice_bills_in_advance()
+    {
+        var sample = JanuaryClosed() with { Prepaid = new(Quantity: 3, new(FirstOfFebruary, FirstOfMarch)) };
+        var json = Stored.Events.Serialize(sample);
+
+        Approve.Text(Pretty.Json(json) + "\n", "subscription.period_closed.v1.prepaid.json");
+        Stored.Events.Deserialize("subscription.period_closed.v1", json).ShouldBe(sample);
+    }
+
+    [Fact]
+    public void A_subscription_that_begins_with_a_trial_keeps_its_end()
+    {
+        var sample = Started() with { TrialEnd = Noon, PeriodEnd = Noon };
+        var json = Stored.Events.Serialize(sample);
+
+        Approve.Text(Pretty.Json(json) + "\n", "subscription.started.v1.trial_end.json");
+        Stored.Events.Deserialize("subscription.started.v1", json).ShouldBe(sample);
     }
 
     [Fact]

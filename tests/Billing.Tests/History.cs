@@ -64,7 +64,7 @@ internal static class History
 
     public static SubscriptionStarted Started() => new(
         TheSubscription, TheTenant, ThePlan, PlanVersion: 1, "Etc/UTC", BillingAnchor.Calendar, BillingAnchorDay: 1, Monthly, FirstOfJanuary,
-        FirstOfFebruary, FirstOfJanuary);
+        FirstOfFebruary, Quantity: 1, FirstOfJanuary);
 
     public static PeriodClosed JanuaryClosed(Guid? request = null) => new(
         Number: 1, FirstOfJanuary, FirstOfFebruary, FirstOfMarch, TheInvoice, UsageThrough: 17, request, FirstOfFebruary);

@@ -27,6 +27,20 @@ public class ChangePlanSpecs
             .Then(new PlanChangeScheduled(Other, PlanVersion: 2, Monthly, Noon, Noon));
 
     [Fact]
+    public void From_an_instant_that_is_over_the_running_period_ends_then()
+    {
+        var tenth = Instant.FromUtc(2026, 1, 10, 8, 0);
+        SubscriptionSpec.Given(Started())
+            .When(Change(ToOther with { When = null, EffectiveAt = tenth }))
+            .Then(new PlanChangeScheduled(Other, PlanVersion: 2, Monthly, tenth, Noon));
+        SubscriptionSpec.Given(Started(), ChangesAt(tenth))
+            .When(Close(Noon))
+            .Then(
+                new PeriodClosed(Number: 1, FirstOfJanuary, tenth, FirstOfFebruary, TheInvoice, UsageThrough: 17, RequestId: null, Noon),
+                new PlanChanged(Other, PlanVersion: 2, Monthly, tenth, Noon));
+    }
+
+    [Fact]
     public void At_the_periods_end_the_running_period_goes_on() =>
         SubscriptionSpec.Given(Started())
             .When(Change(ToOther with { Version = 1, When = ChangeTime.PeriodEnd }))
@@ -89,6 +103,8 @@ public class ChangePlanSpecs
         { "subscription.plan_version_unknown", "version", ToOther with { Version = 3 } },
         { "subscription.currency_differs", "plan_id", ToOther with { Currency = Currency.USD } },
         { "subscription.meter_already_billed", null, ToOther with { MetersBilled = ["gpu-time"] } },
+        { "subscription.not_in_period", "effective_at", ToOther with { When = null, EffectiveAt = FirstOfJanuary } },
+        { "subscription.not_in_period", "effective_at", ToOther with { When = null, EffectiveAt = Noon + Duration.Epsilon } },
         { "subscription.period_empty", null, ToOther with { Now = FirstOfJanuary } },
         { "subscription.period_ended", null, ToOther with { Now = FirstOfFebruary } },
     };

@@ -39,6 +39,24 @@ public sealed class PlanChangeSpecs(OwnBillingHost billing) : IClassFixture<OwnB
     }
 
     [Fact]
+    public async Task From_a_day_that_is_over_its_use_and_its_fee_are_the_new_plans()
+    {
+        var (tenant, subscription, calls) = await New();
+        await billing.Use(tenant, "before", "2026-03-04T12:00:00Z", calls: 10);
+        await billing.Use(tenant, "after", "2026-03-05T12:00:00Z", calls: 10);
+
+        await Change(tenant, subscription, new { plan_id = await Plan("62.00", Call(calls, "1")), effective_at = "2026-03-05T00:00:00Z" });
+        await billing.Use(tenant, "late", "2026-03-04T13:00:00Z", calls: 20);
+        await billing.RunAt("2026-04-01T00:00:00Z");
+
+        (await Invoices(tenant)).Select(Lines).ShouldBe(
+        [
+            [("recurring_fee", "4", "4.00"), ("usage", "10", "0.50")],
+            [("recurring_fee", "27", "54.00"), ("usage", "10", "10.00"), ("late_usage", "20", "1.00")],
+        ]);
+    }
+
+    [Fact]
     public async Task At_the_periods_end_the_next_period_is_on_the_new_plan()
     {
         var (tenant, subscription, calls) = await New();
@@ -191,6 +209,9 @@ public sealed class PlanChangeSpecs(OwnBillingHost billing) : IClassFixture<OwnB
         await Refused(new { plan_id = dear, version = 7, when = "now" }, 422, "subscription.plan_version_unknown", "version");
         await Refused(new { plan_id = dear }, 400, "request.invalid", "when");
         await Refused(new { when = "now" }, 400, "request.invalid", "plan_id");
+        await Refused(new { plan_id = dear, when = "now", effective_at = "2026-03-05T00:00:00Z" }, 400, "request.invalid", "when");
+        await Refused(new { plan_id = dear, effective_at = "2026-03-01T00:00:00Z" }, 422, "subscription.not_in_period", "effective_at");
+        await Refused(new { plan_id = dear, effective_at = "2026-03-10T12:00:01Z" }, 422, "subscription.not_in_period", "effective_at");
         (await tenant.Admin.Post($"/v1/subscriptions/{Guid.CreateVersion7()}/change-plan", new { plan_id = dear, when = "now" }))
             .Status.ShouldBe(404);
         (await Invoices(tenant)).ShouldBeEmpty();

@@ -27,7 +27,7 @@ public class StartSubscriptionSpecs
             .When(subscription => StartSubscription.Decide(Start, subscription))
             .Then(new SubscriptionStarted(
                 TheSubscription, TheTenant, ThePlan, PlanVersion: 2, "Europe/Berlin", BillingAnchor.Calendar, BillingAnchorDay: 31,
-                new(BillingInterval.Month, new(2026, 1, 31)), Noon, Instant.FromUtc(2026, 2, 27, 23, 0), Noon));
+                new(BillingInterval.Month, new(2026, 1, 31)), Noon, Instant.FromUtc(2026, 2, 27, 23, 0), Quantity: 1, Noon));
 
     [Theory]
     // interval, anchor, start -> a date that periods begin on, end of the first period; the anchor day is 31, in Berlin
@@ -60,6 +60,46 @@ public class StartSubscriptionSpecs
         started.PeriodEnd.ShouldBe(InstantPattern.ExtendedIso.Parse(firstEnd).Value);
     }
 
+    [Theory]
+    // days of trial of the plan, its end as asked for, anchor -> whether there is one, end of the first period, the anchor of paid ones
+    [InlineData(0, null, BillingAnchor.Calendar, false, "2026-02-27T23:00:00Z", "2026-01-31")]
+    [InlineData(1, null, BillingAnchor.Calendar, true, "2026-01-31T23:00:00Z", "2026-01-31")]
+    [InlineData(14, null, BillingAnchor.Calendar, true, "2026-02-13T23:00:00Z", "2026-01-31")]
+    [InlineData(14, null, BillingAnchor.Anniversary, true, "2026-02-13T23:00:00Z", "2026-02-14")]
+    [InlineData(60, null, BillingAnchor.Anniversary, true, "2026-03-31T22:00:00Z", "2026-04-01")]
+    [InlineData(14, "2026-02-10T15:00:00Z", BillingAnchor.Anniversary, true, "2026-02-10T15:00:00Z", "2026-02-10")]
+    [InlineData(0, "2027-02-10T23:30:00Z", BillingAnchor.Anniversary, true, "2027-02-10T23:30:00Z", "2027-02-11")]
+    [InlineData(14, "2026-01-31T12:00:00Z", BillingAnchor.Anniversary, false, "2026-02-27T23:00:00Z", "2026-01-31")]
+    public void A_trial_is_the_first_period_and_paid_ones_follow_it(
+        int days, string? end, BillingAnchor anchor, bool trial, string firstEnd, string anchored)
+    {
+        var command = Start with
+        {
+            Plan = Start.Plan! with { Versions = [VersionOf(2) with { TrialDays = days }] },
+            Anchor = anchor,
+            TrialEnd = end is null ? null : InstantPattern.ExtendedIso.Parse(end).Value,
+        };
+
+        var started = StartSubscription.Decide(command, Subscription.Initial).Events.ShouldHaveSingleItem()
+            .ShouldBeOfType<SubscriptionStarted>();
+
+        started.PeriodEnd.ShouldBe(InstantPattern.ExtendedIso.Parse(firstEnd).Value);
+        started.Cycle.Anchor.ShouldBe(LocalDatePattern.Iso.Parse(anchored).Value);
+        started.TrialEnd.ShouldBe(trial ? started.PeriodEnd : null);
+    }
+
+    [Fact]
+    public void A_fee_in_advance_is_owed_at_the_beginning()
+    {
+        var command = Start with { Plan = Start.Plan! with { Versions = [VersionOf(2) with { FeeTiming = FeeTiming.InAdvance }] } };
+
+        var started = StartSubscription.Decide(command, Subscription.Initial).Events.ShouldHaveSingleItem()
+            .ShouldBeOfType<SubscriptionStarted>();
+
+        started.PeriodEnd.ShouldBe(started.StartedAt);
+        started.FirstNumber.ShouldBe(0);
+    }
+
     [Fact]
     public void Starting_twice_changes_nothing() =>
         SubscriptionSpec.Given(Started())
@@ -73,6 +113,7 @@ public class StartSubscriptionSpecs
         { "subscription.currency_differs", Start with { Tenant = Start.Tenant with { Currency = Currency.USD } } },
         { "subscription.starts_in_future", Start with { StartedAt = Noon + Duration.Epsilon } },
         { "subscription.starts_too_early", Start with { StartedAt = Noon - Duration.FromDays(367) } },
+        { "subscription.trial_too_long", Start with { TrialEnd = Noon + Duration.FromDays(733) } },
         { "subscription.meter_already_billed", Start with { MetersBilled = ["gpu-time"] } },
     };
 
