@@ -1,7 +1,6 @@
 using System.Collections.Concurrent;
 using MassTransit;
 using NodaTime;
-using Platform.Billing.Dunning;
 using Platform.Billing.Invoices;
 using Platform.Contracts;
 using Platform.Contracts.Messages;
@@ -17,7 +16,7 @@ public sealed partial class RunDueWork(IEnumerable<IDueWork> works, TimeProvider
 {
     private const int PageSize = 200;
 
-    // Tenants of different lanes do not wait for one another, and a commit that waits for the disk keeps no processor busy.
+    // Tenants of different lanes do not wait for each other, and much of each one's time goes by between here and the database.
     private const int TenantsAtOnce = 8;
 
     /// <returns>How much was done, over all kinds of work.</returns>
@@ -26,15 +25,15 @@ public sealed partial class RunDueWork(IEnumerable<IDueWork> works, TimeProvider
     {
         // A sender whose clock is ahead cannot bring anything about before its time: usage of a period is still to come.
         var now = Instant.Min(asOf, clock.Now());
-        var (done, failures) = (0, new ConcurrentBag<Exception>());
+        var (done, failures) = (0, new ConcurrentQueue<Exception>());
+        var together = new ParallelOptions { MaxDegreeOfParallelism = TenantsAtOnce, CancellationToken = cancellation };
 
         foreach (var work in works)
         {
             for (DueTenant? last = null; ;)
             {
                 var page = await work.Due(now, last, PageSize, cancellation);
-                var options = new ParallelOptions { MaxDegreeOfParallelism = TenantsAtOnce, CancellationToken = cancellation };
-                await Parallel.ForEachAsync(page.Select(due => due.TenantId).Distinct(), options, async (tenant, token) =>
+                await Parallel.ForEachAsync(page.Select(due => due.TenantId).Distinct(), together, async (tenant, token) =>
                 {
                     try
                     {
@@ -43,7 +42,7 @@ public sealed partial class RunDueWork(IEnumerable<IDueWork> works, TimeProvider
                     catch (Exception error) when (error is not OperationCanceledException)
                     {
                         Failed(work.Name, tenant, error);
-                        failures.Add(error);
+                        failures.Enqueue(error);
                     }
                 });
 
@@ -76,7 +75,6 @@ internal static class DueWork
         /// <summary>Every kind of recurring work, in the order in which what is due at one moment is done.</summary>
         public IServiceCollection AddDueWork() => services
             .AddSingleton<RunDueWork>()
-            .AddSingleton<IDueWork, CloseDuePeriods>()
-            .AddSingleton<IDueWork, CollectInvoices>();
+            .AddSingleton<IDueWork, CloseDuePeriods>();
     }
 }

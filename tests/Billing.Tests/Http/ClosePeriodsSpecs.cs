@@ -143,7 +143,9 @@ public sealed class ClosePeriodsSpecs(OwnBillingHost billing) : IClassFixture<Ow
             $$"""
             insert into billing.usage_events (tenant_id, source, id, type, time, received_at, content_hash, data)
             select '{{broken.Id}}', 'flood', i::text, 'inference.call', '2026-02-10', '2026-02-10', '\x00', '{"calls":"999999999999999"}'
-            from generate_series(1, 10000) i
+            from generate_series(1, 10000) i;
+            insert into billing.usage_heads (tenant_id, type, position)
+            select tenant_id, type, max(position) from billing.usage_events where tenant_id = '{{broken.Id}}' group by tenant_id, type
             """);
 
         await Should.ThrowAsync<AggregateException>(() => Run());

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using Microsoft.Extensions.Logging.Abstractions;
 using NodaTime;
 using Platform.Billing.Recurring;
@@ -13,14 +14,15 @@ public sealed class RunDueWorkSpecs
     private static readonly Instant now = Instant.FromUtc(2026, 3, 1, 0, 0);
     private static readonly TenantId ada = TenantId.New(), ben = TenantId.New();
 
-    private readonly List<(string Work, TenantId Tenant)> done = [];
+    private readonly ConcurrentQueue<(string Work, TenantId Tenant)> done = [];
 
     [Fact]
     public async Task One_kind_of_work_is_done_for_all_before_the_next()
     {
         var made = await Run(now, [new Work("first", done, ada, ben), new Work("second", done, ada)]);
 
-        done.ShouldBe([("first", ada), ("first", ben), ("second", ada)]);
+        done.Take(2).ShouldBe([("first", ada), ("first", ben)], ignoreOrder: true);
+        done.Skip(2).ShouldBe([("second", ada)]);
         made.ShouldBe(3);
     }
 
@@ -57,7 +59,7 @@ public sealed class RunDueWorkSpecs
     private static Task<int> Run(Instant asOf, IDueWork[] works) =>
         new RunDueWork(works, new StandingClock(now), NullLogger<RunDueWork>.Instance).Run(asOf, Cause.Unknown, BillingHost.Cancellation);
 
-    private sealed class Work(string name, List<(string, TenantId)> done, params TenantId[] tenants) : IDueWork
+    private sealed class Work(string name, ConcurrentQueue<(string, TenantId)> done, params TenantId[] tenants) : IDueWork
     {
         private readonly List<DueTenant> due = [.. tenants.Select(tenant => new DueTenant(now, tenant))];
 
@@ -77,7 +79,7 @@ public sealed class RunDueWorkSpecs
             AsOf = asOf;
             if (tenant == FailsFor)
                 throw new InvalidOperationException("On purpose.");
-            done.Add((name, tenant));
+            done.Enqueue((name, tenant));
             return Task.FromResult(1);
         }
     }
