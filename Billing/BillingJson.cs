@@ -1,8 +1,10 @@
 using System.Text.Json.Serialization;
 using Platform.Billing.ApiKeys;
 using Platform.Billing.Catalog;
+using Platform.Billing.Dunning;
 using Platform.Billing.Invoices;
 using Platform.Billing.Ledger;
+using Platform.Billing.Payments;
 using Platform.Billing.Rating;
 using Platform.Billing.Subscriptions;
 using Platform.Billing.Tenants;
@@ -50,6 +52,18 @@ namespace Platform.Billing;
 [JsonSerializable(typeof(InvoiceEvent))]
 [JsonSerializable(typeof(InvoiceView))]
 [JsonSerializable(typeof(Page<InvoiceView>))]
+[JsonSerializable(typeof(ChangeBillingSettings.NewSettings))]
+[JsonSerializable(typeof(VoidInvoice.Reasoned))]
+[JsonSerializable(typeof(PaymentMethodEvent))]
+[JsonSerializable(typeof(PaymentMethodRecord))]
+[JsonSerializable(typeof(Page<PaymentMethodView>))]
+[JsonSerializable(typeof(AttachPaymentMethod.NewPaymentMethod))]
+[JsonSerializable(typeof(PaymentEvent))]
+[JsonSerializable(typeof(PaymentView))]
+[JsonSerializable(typeof(Page<PaymentView>))]
+[JsonSerializable(typeof(RecordPayment.NewPayment))]
+[JsonSerializable(typeof(SandboxWebhook.GatewayEvent))]
+[JsonSerializable(typeof(Page<ReceivablesAgeing>))]
 [JsonSerializable(typeof(Page<LedgerPosting>))]
 [JsonSerializable(typeof(LedgerBalances))]
 [JsonSerializable(typeof(UsageProof))]

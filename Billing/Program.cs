@@ -2,8 +2,10 @@ using MassTransit;
 using Platform.Billing;
 using Platform.Billing.ApiKeys;
 using Platform.Billing.Catalog;
+using Platform.Billing.Dunning;
 using Platform.Billing.Invoices;
 using Platform.Billing.Ledger;
+using Platform.Billing.Payments;
 using Platform.Billing.Recurring;
 using Platform.Billing.Subscriptions;
 using Platform.Billing.Tenants;
@@ -31,8 +33,15 @@ builder.Services
     .AddSingleton<Projection, LedgerEntries>()
     .AddSingleton<BilledPlans>()
     .AddSingleton<ComposeInvoice>()
+    .AddSingleton<Projection, Receivables>()
+    .AddSingleton<Projection, PaymentMethodProjection>()
+    .AddSingleton<Projection, PaymentProjection>()
     .AddSingleton<InvoicePeriod>()
     .AddSingleton<ChangeSubscription>()
+    .AddSingleton<ChangeInvoice>()
+    .AddSingleton<ChargePayment>()
+    .AddSingleton<IPaymentGateway, SandboxGateway>()
+    .AddSingleton(services => SandboxWebhook.Settings.From(services.GetRequiredService<IConfiguration>()))
     .AddSingleton<TenantClock>()
     .AddDueWork()
     .AddSingleton<PassTime>()

@@ -1,7 +1,9 @@
 using Platform.Billing.ApiKeys;
 using Platform.Billing.Catalog;
+using Platform.Billing.Dunning;
 using Platform.Billing.Invoices;
 using Platform.Billing.Ledger;
+using Platform.Billing.Payments;
 using Platform.Billing.Paper;
 using Platform.Billing.Rating;
 using Platform.Billing.Subscriptions;
@@ -20,6 +22,7 @@ public static class Routes
         {
             var tenants = app.MapGroup("/v1/tenants").WithTags("Tenants");
             RegisterTenant.Map(tenants);
+            ChangeBillingSettings.Map(tenants);
             TenantView.Map(tenants);
 
             var clocks = app.MapGroup("/v1/test-clocks").WithTags("Test clocks");
@@ -62,11 +65,24 @@ public static class Routes
 
             var invoices = app.MapGroup("/v1/invoices").WithTags("Invoices");
             InvoiceView.Map(invoices);
+            VoidInvoice.Map(invoices);
+            WriteOffInvoice.Map(invoices);
+            PayInvoice.Map(invoices);
+            RecordPayment.Map(invoices);
             InvoiceDocument.Map(invoices);
             ProveUsage.Map(invoices);
             PreviewInvoice.Map(invoices);
             ExplainInvoice.Map(invoices);
             ReplayInvoice.Map(invoices);
+
+            var methods = app.MapGroup("/v1/payment-methods").WithTags("Payments");
+            AttachPaymentMethod.Map(methods);
+            DetachPaymentMethod.Map(methods);
+            PaymentMethodView.Map(methods);
+            PaymentView.Map(app.MapGroup("/v1/payments").WithTags("Payments"));
+            SandboxWebhook.Map(app.MapGroup("/v1/payment-webhooks").WithTags("Payments"));
+
+            ReceivablesAgeing.Map(app.MapGroup("/v1/receivables").WithTags("Receivables"));
 
             var ledger = app.MapGroup("/v1/ledger").WithTags("Ledger");
             LedgerPosting.Map(ledger);

@@ -61,6 +61,24 @@ public readonly record struct InvoiceId(Guid Value) : IId<InvoiceId>
     public override string ToString() => Value.ToString();
 }
 
+[JsonConverter(typeof(IdConverter<PaymentId>))]
+public readonly record struct PaymentId(Guid Value) : IId<PaymentId>
+{
+    public static PaymentId New() => new(Guid.CreateVersion7());
+    public static PaymentId From(Guid value) => new(value);
+    public static bool TryParse(string? text, out PaymentId id) => Id.TryParse(text, out id);
+    public override string ToString() => Value.ToString();
+}
+
+[JsonConverter(typeof(IdConverter<PaymentMethodId>))]
+public readonly record struct PaymentMethodId(Guid Value) : IId<PaymentMethodId>
+{
+    public static PaymentMethodId New() => new(Guid.CreateVersion7());
+    public static PaymentMethodId From(Guid value) => new(value);
+    public static bool TryParse(string? text, out PaymentMethodId id) => Id.TryParse(text, out id);
+    public override string ToString() => Value.ToString();
+}
+
 [JsonConverter(typeof(IdConverter<JobId>))]
 public readonly record struct JobId(Guid Value) : IId<JobId>
 {

@@ -21,6 +21,8 @@ builder.AddServiceDefaults("scheduler", SchedulerJson.Default);
 builder.AddPlatformBus("scheduler", bus =>
 {
     bus.AddConsumer<TenantRegisteredConsumer>();
+    bus.AddConsumer<TenantSuspendedConsumer>();
+    bus.AddConsumer<TenantReinstatedConsumer>();
     bus.AddConsumer<ApiKeyIssuedConsumer>();
     bus.AddConsumer<ApiKeyRevokedConsumer>();
     bus.AddConsumer<WorkerRegisteredConsumer>();

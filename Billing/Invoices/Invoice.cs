@@ -12,6 +12,17 @@ namespace Platform.Billing.Invoices;
 [JsonDerivedType(typeof(InvoiceDrafted), "invoice.drafted.v1")]
 [JsonDerivedType(typeof(InvoiceLineAdded), "invoice.line_added.v1")]
 [JsonDerivedType(typeof(InvoiceFinalized), "invoice.finalized.v1")]
+[JsonDerivedType(typeof(InvoicePaymentRequested), "invoice.payment_requested.v1")]
+[JsonDerivedType(typeof(InvoicePaymentUnresolved), "invoice.payment_unresolved.v1")]
+[JsonDerivedType(typeof(InvoicePaymentDeclined), "invoice.payment_declined.v1")]
+[JsonDerivedType(typeof(InvoicePaymentApplied), "invoice.payment_applied.v1")]
+[JsonDerivedType(typeof(InvoicePaid), "invoice.paid.v1")]
+[JsonDerivedType(typeof(InvoiceOverdue), "invoice.overdue.v1")]
+[JsonDerivedType(typeof(InvoiceDunned), "invoice.dunned.v1")]
+[JsonDerivedType(typeof(InvoiceDunningEnded), "invoice.dunning_ended.v1")]
+[JsonDerivedType(typeof(InvoiceMarkedUncollectible), "invoice.marked_uncollectible.v1")]
+[JsonDerivedType(typeof(InvoiceWriteOffReversed), "invoice.write_off_reversed.v1")]
+[JsonDerivedType(typeof(InvoiceVoided), "invoice.voided.v1")]
 public abstract record InvoiceEvent;
 
 /// <param name="PeriodStart">The earliest start of the periods that the invoice is for.</param>
@@ -59,14 +70,15 @@ public sealed record InvoiceLineAdded(
 
 /// <param name="Number">Gapless per issuer and year, for example <c>2026-000042</c>.</param>
 /// <param name="Amounts">What the total is made of, by kind of line: the ledger posts from this event alone.</param>
+/// <param name="Terms">When and how it is to be paid.</param>
 /// <param name="UsageTree">Over the usage events that the invoice counts; absent in events from before there was one.</param>
 public sealed record InvoiceFinalized(
-    string Number, Money Total, IReadOnlyList<InvoicedAmount> Amounts, Instant At,
+    string Number, Money Total, IReadOnlyList<InvoicedAmount> Amounts, PaymentTerms Terms, Instant At,
     [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] UsageTreeHead? UsageTree = null) : InvoiceEvent
 {
     public bool Equals(InvoiceFinalized? other) =>
         other is not null && Number == other.Number && Total == other.Total && Amounts.SequenceEqual(other.Amounts)
-        && At == other.At && UsageTree == other.UsageTree;
+        && Terms == other.Terms && At == other.At && UsageTree == other.UsageTree;
 
     public override int GetHashCode() => HashCode.Combine(Number, Total, At);
 }
@@ -75,17 +87,31 @@ public enum InvoiceStatus
 {
     Missing,
     Draft,
+
+    /// <summary>Owed and not due yet.</summary>
     Finalized,
+    Paid,
+
+    /// <summary>Owed and past due.</summary>
+    Overdue,
+
+    /// <summary>Given up in the books; it may still be paid.</summary>
+    Uncollectible,
+
+    /// <summary>Taken back.</summary>
+    Void,
 }
 
 /// <summary>Only what the invoice features need to decide. What people read is <see cref="InvoiceView"/>.</summary>
 /// <param name="Amounts">What the lines sum to, by kind.</param>
+/// <param name="Settlement">How far it is paid; null while it is a draft.</param>
 /// <param name="CarriedForward">Credit that the subscription's next invoice begins with.</param>
 public sealed record Invoice(
-    InvoiceStatus Status, Money Total, IReadOnlyList<InvoicedAmount> Amounts, int LineCount, Money CarriedForward)
+    InvoiceStatus Status, Money Total, IReadOnlyList<InvoicedAmount> Amounts, int LineCount, Money CarriedForward, Settlement? Settlement)
     : IEvolve<Invoice, InvoiceEvent>
 {
-    public static Invoice Initial => new(InvoiceStatus.Missing, Total: default, Amounts: [], LineCount: 0, CarriedForward: default);
+    public static Invoice Initial => new(InvoiceStatus.Missing, Total: default, Amounts: [], LineCount: 0, CarriedForward: default,
+        Settlement: null);
 
     public static StreamId Stream(TenantId tenant, InvoiceId invoice) => new(tenant.Value, "invoice", invoice.Value);
 
@@ -104,7 +130,12 @@ public sealed record Invoice(
             LineCount = invoice.LineCount + 1,
             CarriedForward = Carried(invoice, line),
         },
-        InvoiceFinalized => invoice with { Status = InvoiceStatus.Finalized },
+        InvoiceFinalized it => invoice with { Status = InvoiceStatus.Finalized, Settlement = Settlement.Of(it) },
+        SettlementEvent it => invoice with
+        {
+            Status = Settlement.StatusAfter(invoice.Status, it),
+            Settlement = Settlement.Evolve(invoice.Settlement!, it),
+        },
         _ => throw new UnreachableException($"Invoice does not know {@event.GetType().Name}."),
     };
 

@@ -112,8 +112,10 @@ public sealed class InvoicePeriod(
         var tree = await UsageTree.Record(transaction, tenant, invoiceId, content.Usage, cancellation);
         var draft = DraftInvoice.Decide(new(invoiceId, tenant, content, at), Invoice.Initial);
         var invoice = Fold.After(Invoice.Initial, draft.Events);
+        var (payer, _) = await transaction.Load<Tenant, TenantEvent>(Tenant.Stream(tenant), cancellation);
+        var terms = PaymentTerms.Of(payer.Settings, payer.TimeZone, at);
         var number = await InvoiceNumbers.Next(transaction, at.InUtc().Year, cancellation);
-        var final = FinalizeInvoice.Decide(new(number, tree, at), invoice);
+        var final = FinalizeInvoice.Decide(new(number, tree, terms, at), invoice);
 
         // 5 record it all at once
         await transaction.Append(Invoice.Stream(tenant, invoiceId), expectedVersion: 0, cancellation, [.. draft.Events, .. final.Events]);

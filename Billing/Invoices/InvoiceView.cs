@@ -23,10 +23,13 @@ namespace Platform.Billing.Invoices;
 /// <param name="UsageTree">
 /// The usage events that the invoice counts, by which each can be proved (<c>usage-proof</c>); null while it is a draft.
 /// </param>
+/// <param name="DueAt">Payment is due before then; null while it is a draft, like the amounts.</param>
+/// <param name="AmountDue">What can still be paid.</param>
 public sealed record InvoiceView(
     InvoiceId InvoiceId, string? Number, InvoiceStatus Status, InvoiceView.InvoicedPeriod BillingPeriod,
     IReadOnlyList<InvoiceView.BilledSubscription> Subscriptions, IReadOnlyList<InvoiceView.InvoiceLine> Lines, Money Subtotal, Money Total,
-    UsageTreeHead? UsageTree, Instant DraftedAt, Instant? FinalizedAt)
+    UsageTreeHead? UsageTree, Instant DraftedAt, Instant? FinalizedAt,
+    Instant? DueAt = null, Money? AmountPaid = null, Money? AmountDue = null)
 {
     public const string Table = "invoices";
 
@@ -83,8 +86,23 @@ public sealed record InvoiceView(
             Total = it.Total,
             UsageTree = it.UsageTree,
             FinalizedAt = it.At,
+            DueAt = it.Terms.DueAt,
+            AmountPaid = Money.Zero(it.Total.Currency),
+            AmountDue = it.Total,
         },
+        ({ } owed, SettlementEvent it) => Settle(owed with { Status = Settlement.StatusAfter(owed.Status, it) }, it),
         _ => throw new UnreachableException($"{@event.GetType().Name} cannot follow {view}."),
+    };
+
+    private static InvoiceView Settle(InvoiceView owed, SettlementEvent @event) => @event switch
+    {
+        InvoicePaymentApplied it => owed with
+        {
+            AmountPaid = owed.AmountPaid!.Value + it.Amount,
+            AmountDue = owed.AmountDue!.Value - it.Amount,
+        },
+        InvoiceVoided => owed with { AmountDue = Money.Zero(owed.Total.Currency) },
+        _ => owed,
     };
 
     public static void Map(RouteGroupBuilder invoices)

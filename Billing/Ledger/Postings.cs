@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Platform.Billing.Invoices;
+using Platform.Billing.Payments;
 using Platform.Billing.Rating;
 
 namespace Platform.Billing.Ledger;
@@ -11,7 +12,11 @@ namespace Platform.Billing.Ledger;
 public static class Postings
 {
     /// <summary>Every event type that <see cref="Of"/> knows a rule for.</summary>
-    public static readonly IReadOnlySet<Type> Sources = new HashSet<Type> { typeof(InvoiceFinalized) };
+    public static readonly IReadOnlySet<Type> Sources = new HashSet<Type>
+    {
+        typeof(InvoiceFinalized), typeof(InvoiceVoided), typeof(InvoiceMarkedUncollectible), typeof(InvoiceWriteOffReversed),
+        typeof(PaymentSucceeded),
+    };
 
     /// <summary>Null where the event moved nothing: an invoice of zero.</summary>
     public static Posting? Of(object @event) => @event switch
@@ -23,6 +28,20 @@ public static class Postings
                 Entry.Debit(Account.Receivable, it.Total),
                 .. it.Amounts.Select(each => Entry.Credit(AccountOf(each.Kind), each.Amount, each.Kind)),
             ]),
+        InvoiceVoided it => Posting.Balanced(
+            it.At,
+            [
+                Entry.Credit(Account.Receivable, it.Total),
+                .. it.Amounts.Select(each => Entry.Debit(AccountOf(each.Kind), each.Amount, each.Kind)),
+            ]),
+        InvoiceMarkedUncollectible it => Posting.Balanced(
+            it.At, Entry.Debit(Account.BadDebt, it.Amount), Entry.Credit(Account.Receivable, it.Amount)),
+        InvoiceWriteOffReversed it => Posting.Balanced(
+            it.At, Entry.Debit(Account.Receivable, it.Amount), Entry.Credit(Account.BadDebt, it.Amount)),
+        PaymentSucceeded it => Posting.Balanced(
+            it.At,
+            Entry.Debit(Account.Cash, it.Amount), Entry.Credit(Account.Receivable, it.Applied),
+            Entry.Credit(Account.RefundsPayable, it.Excess)),
         _ => throw new UnreachableException($"No posting is known for {@event.GetType().Name}."),
     };
 

@@ -10,8 +10,10 @@ namespace Platform.Billing.Tenants;
 
 /// <summary>The tenant as people read it.</summary>
 /// <param name="Clock">What time it is for a sandbox; null for a live tenant, whose time is the real one.</param>
+/// <param name="SuspendedAt">Set while it may not submit jobs, because invoices stayed unpaid.</param>
 public sealed record TenantView(
-    TenantId TenantId, string Name, Currency Currency, string TimeZone, int BillingAnchorDay, Instant RegisteredAt, Instant? Clock = null)
+    TenantId TenantId, string Name, Currency Currency, string TimeZone, int BillingAnchorDay, Instant RegisteredAt, Instant? Clock = null,
+    Instant? SuspendedAt = null)
 {
     public const string Table = "tenants";
 
@@ -20,6 +22,9 @@ public sealed record TenantView(
     /// about concerns them alone.
     /// </summary>
     public const string IsLive = "tenant_id not in (select tenant_id from billing.tenants where data ->> 'clock' is not null)";
+
+    /// <summary>How it is invoiced and pays.</summary>
+    public BillingSettings BillingSettings { get; init; } = BillingSettings.Default;
 
     /// <summary>A tenant to try things out with: it has a time of its own, and its invoices are owed by nobody.</summary>
     public bool Sandbox => Clock is not null;
@@ -61,6 +66,9 @@ public sealed class TenantProjection : DocumentProjection<TenantView, TenantEven
     {
         TenantRegistered it => new(it.TenantId, it.Name, it.Currency, it.TimeZone, it.BillingAnchorDay, it.At, it.Clock),
         TenantClockAdvanced it => view! with { Clock = it.To },
+        BillingSettingsChanged it => view! with { BillingSettings = it.Settings },
+        TenantSuspended it => view! with { SuspendedAt = it.At },
+        TenantReinstated => view! with { SuspendedAt = null },
         _ => throw new UnreachableException($"TenantView does not know {@event.GetType().Name}."),
     };
 }

@@ -29,3 +29,9 @@ public sealed record ApiKeyIssued(ApiKeyId ApiKeyId, TenantId TenantId, ApiKeySc
 
 /// <summary>Published by Billing: from now on the key is refused everywhere.</summary>
 public sealed record ApiKeyRevoked(ApiKeyId ApiKeyId, TenantId TenantId, Instant At);
+
+/// <summary>Published by Billing: invoices stayed unpaid to the end of dunning; the tenant may not submit jobs until it is reinstated.</summary>
+public sealed record TenantSuspended(TenantId TenantId, Instant At);
+
+/// <summary>Published by Billing: what the tenant was suspended for is settled.</summary>
+public sealed record TenantReinstated(TenantId TenantId, Instant At);

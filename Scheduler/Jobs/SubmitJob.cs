@@ -26,7 +26,7 @@ public static partial class SubmitJob
     /// <summary>What admission knows beyond the request.</summary>
     /// <param name="TrainedBy">The job that an infer job names; null where the tenant has none of that id.</param>
     /// <param name="FlavorsInPool">Flavors of every worker the pool ever had; empty before the first one registers.</param>
-    public sealed record Facts(bool TenantActive, JobView? TrainedBy, IReadOnlyCollection<string> FlavorsInPool);
+    public sealed record Facts(TenantStanding Tenant, JobView? TrainedBy, IReadOnlyCollection<string> FlavorsInPool);
 
     /// <summary>A repeat of the same request finds the job that the first one made.</summary>
     public static Decision<JobEvent> Decide(Command command, Job job) => job.Status == JobStatus.Missing
@@ -35,8 +35,10 @@ public static partial class SubmitJob
 
     public static Refusal? Admit(JobSubmission body, Facts facts) => body switch
     {
-        _ when !facts.TenantActive =>
+        _ when facts.Tenant == TenantStanding.Unknown =>
             Refusal.Because("tenant.unknown", "The tenant is not active on this platform.", "tenant"),
+        _ when facts.Tenant == TenantStanding.Suspended =>
+            Refusal.Because("tenant.suspended", "The tenant is suspended until its overdue invoices are paid."),
         { Spec: InferJob } when facts.TrainedBy is null =>
             Refusal.Because("job.trained_by_unknown", "There is no such job.", "spec.trained_by"),
         { Spec: InferJob } when facts.TrainedBy is not { Spec: TrainJob } =>
@@ -109,7 +111,7 @@ public static partial class SubmitJob
         Validate(body).ThrowIfAny();
 
         var facts = new Facts(
-            await tenants.IsActive(caller.TenantId, cancellation),
+            await tenants.StandingOf(caller.TenantId, cancellation),
             body.Spec is InferJob infer ? await JobView.Find(documents, caller.TenantId, infer.TrainedBy, cancellation) : null,
             await WorkerView.FlavorsIn(body.Pool, documents, cancellation));
         if (Admit(body, facts) is { } refusal)

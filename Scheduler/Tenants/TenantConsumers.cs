@@ -72,3 +72,16 @@ public sealed class ApiKeyRevokedConsumer(SystemDatabase database) : IConsumer<A
         await command.ExecuteNonQueryAsync(context.CancellationToken);
     }
 }
+
+/// <summary>Running jobs go on; new ones are refused.</summary>
+public sealed class TenantSuspendedConsumer(SystemDatabase database) : IConsumer<TenantSuspended>
+{
+    public Task Consume(ConsumeContext<TenantSuspended> context) => TenantDirectory.SetStanding(
+        database, context.Message.TenantId, suspended: true, context.Message.At, context.CancellationToken);
+}
+
+public sealed class TenantReinstatedConsumer(SystemDatabase database) : IConsumer<TenantReinstated>
+{
+    public Task Consume(ConsumeContext<TenantReinstated> context) => TenantDirectory.SetStanding(
+        database, context.Message.TenantId, suspended: false, context.Message.At, context.CancellationToken);
+}

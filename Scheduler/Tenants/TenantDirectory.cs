@@ -1,3 +1,4 @@
+using NodaTime;
 using Platform.Contracts;
 using Platform.Contracts.Messages;
 using Platform.Scheduler.Fleet;
@@ -23,12 +24,44 @@ public sealed class TenantDirectory(SystemDatabase database) : IApiKeyDirectory
     }
 
     public async ValueTask<bool> TenantExists(TenantId tenant, CancellationToken cancellation) =>
-        await IsActive(tenant, cancellation);
+        await StandingOf(tenant, cancellation) != TenantStanding.Unknown;
 
-    public async Task<bool> IsActive(TenantId tenant, CancellationToken cancellation)
+    public async Task<TenantStanding> StandingOf(TenantId tenant, CancellationToken cancellation)
     {
-        await using var command = database.Source.CreateCommand("select true from scheduler.tenants where tenant_id = $1");
+        await using var command = database.Source.CreateCommand("select suspended from scheduler.tenants where tenant_id = $1");
         command.Parameters.Add(new() { Value = tenant.Value });
-        return await command.ExecuteScalarAsync(cancellation) is true;
+        return await command.ExecuteScalarAsync(cancellation) switch
+        {
+            true => TenantStanding.Suspended,
+            false => TenantStanding.Active,
+            _ => TenantStanding.Unknown,
+        };
     }
+
+    /// <summary>The newest word counts, in whatever order words come; of two of one instant the one that lets the tenant go on.</summary>
+    internal static async Task SetStanding(
+        SystemDatabase database, TenantId tenant, bool suspended, Instant at, CancellationToken cancellation)
+    {
+        await using var command = database.Source.CreateCommand(
+            """
+            insert into scheduler.tenants as known (tenant_id, suspended, standing_at) values ($1, $2, $3)
+            on conflict (tenant_id) do update set suspended = excluded.suspended, standing_at = excluded.standing_at
+            where known.standing_at is null or known.standing_at < excluded.standing_at
+               or (known.standing_at = excluded.standing_at and not excluded.suspended)
+            """);
+        command.Parameters.Add(new() { Value = tenant.Value });
+        command.Parameters.Add(new() { Value = suspended });
+        command.Parameters.Add(new() { Value = at.ToDateTimeUtc() });
+        await command.ExecuteNonQueryAsync(cancellation);
+    }
+}
+
+/// <summary>Whether a tenant may submit jobs.</summary>
+public enum TenantStanding
+{
+    Unknown,
+    Active,
+
+    /// <summary>It has not paid: Billing suspended it.</summary>
+    Suspended,
 }

@@ -3,6 +3,7 @@ using System.Text.Json.Serialization;
 using Platform.Billing.ApiKeys;
 using Platform.Billing.Catalog;
 using Platform.Billing.Invoices;
+using Platform.Billing.Payments;
 using Platform.Billing.Subscriptions;
 using Platform.Billing.Tenants;
 using Platform.Contracts;
@@ -19,6 +20,12 @@ public class EventContract
     {
         { "tenant.registered.v1", TenantRegistered() },
         { "tenant.clock_advanced.v1", new TenantClockAdvanced(FirstOfMarch) },
+        {
+            "tenant.billing_settings_changed.v1",
+            new BillingSettingsChanged(new(GraceDays: 1, PaymentTermsDays: 30, CollectionMethod.Manual, RetryDays: [1, 14]), Noon)
+        },
+        { "tenant.suspended.v1", new TenantSuspended(TheInvoice, Noon) },
+        { "tenant.reinstated.v1", new TenantReinstated(Noon) },
         { "api_key.issued.v1", KeyIssued() },
         { "api_key.revoked.v1", KeyRevoked() },
         { "meter.defined.v1", MeterDefined() },
@@ -36,6 +43,34 @@ public class EventContract
         { "invoice.drafted.v1", Drafted() },
         { "invoice.line_added.v1", Line() },
         { "invoice.finalized.v1", Finalized() },
+        { "invoice.payment_requested.v1", ChargeRequested() },
+        { "invoice.payment_unresolved.v1", new InvoicePaymentUnresolved(ThePayment, Noon, FirstOfFebruary) },
+        { "invoice.payment_declined.v1", new InvoicePaymentDeclined(ThePayment, "insufficient_funds", FirstOfFebruary) },
+        { "invoice.payment_applied.v1", new InvoicePaymentApplied(ThePayment, new(40_00, Currency.EUR), FirstOfFebruary) },
+        { "invoice.paid.v1", new InvoicePaid(FirstOfFebruary) },
+        { "invoice.overdue.v1", new InvoiceOverdue(FirstOfMarch, FirstOfFebruary) },
+        { "invoice.dunned.v1", new InvoiceDunned(Step: 1, FirstOfMarch, FirstOfFebruary) },
+        { "invoice.dunning_ended.v1", new InvoiceDunningEnded(FirstOfMarch) },
+        { "invoice.marked_uncollectible.v1", new InvoiceMarkedUncollectible(new(60_00, Currency.EUR), "Insolvent", FirstOfMarch) },
+        { "invoice.write_off_reversed.v1", new InvoiceWriteOffReversed(new(10_00, Currency.EUR), FirstOfMarch) },
+        {
+            "invoice.voided.v1",
+            new InvoiceVoided(
+                new(100_00, Currency.EUR), [new(Billing.Rating.LineKind.Usage, new(100_00, Currency.EUR))], "Wrong customer", FirstOfMarch)
+        },
+        { "payment_method.attached.v1", new PaymentMethodAttached(ThePaymentMethod, TheTenant, "sandbox", "tok_success", Noon) },
+        { "payment_method.detached.v1", new PaymentMethodDetached(Noon) },
+        { "payment.requested.v1", PaymentRequested() },
+        {
+            "payment.recorded.v1",
+            new PaymentRecorded(ThePayment, TheTenant, TheInvoice, new(100_00, Currency.EUR), "RE 2026-000042", Noon, FirstOfFebruary)
+        },
+        { "payment.declined.v1", new PaymentDeclined("insufficient_funds", FirstOfFebruary) },
+        {
+            "payment.succeeded.v1",
+            new PaymentSucceeded(
+                TheInvoice, new(100_00, Currency.EUR), Applied: new(60_00, Currency.EUR), Excess: new(40_00, Currency.EUR), FirstOfFebruary)
+        },
     };
 
     [Theory]
@@ -89,7 +124,9 @@ public class EventContract
         Fold.After(Meter.Initial, Of<MeterEvent>()).Definition.ShouldNotBeNull();
         Fold.After(Plan.Initial, Of<PlanEvent>()).LatestVersion.ShouldBe(1);
         Fold.After(Billing.Subscriptions.Subscription.Initial, Of<SubscriptionEvent>()).PeriodNumber.ShouldBe(2);
-        Fold.After(Invoice.Initial, Of<InvoiceEvent>()).Status.ShouldBe(InvoiceStatus.Finalized);
+        Fold.After(Invoice.Initial, Of<InvoiceEvent>()).Status.ShouldBe(InvoiceStatus.Void);
+        Fold.After(PaymentMethod.Initial, Of<PaymentMethodEvent>()).Status.ShouldBe(PaymentMethodStatus.Detached);
+        Fold.After(Payment.Initial, Of<PaymentEvent>()).Status.ShouldBe(PaymentStatus.Succeeded);
 
         static IEnumerable<TEvent> Of<TEvent>() => Samples.Select(row => row.Data.Item2).OfType<TEvent>();
     }

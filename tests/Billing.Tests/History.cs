@@ -2,6 +2,7 @@ using NodaTime;
 using Platform.Billing.ApiKeys;
 using Platform.Billing.Catalog;
 using Platform.Billing.Invoices;
+using Platform.Billing.Payments;
 using Platform.Billing.Rating;
 using Platform.Billing.Subscriptions;
 using Platform.Billing.Tenants;
@@ -28,6 +29,8 @@ internal static class History
     public static readonly PlanId ThePlan = new(Guid.Parse("0198c0de-0000-7000-8000-000000000004"));
     public static readonly MeterId TheMeter = new(Guid.Parse("0198c0de-0000-7000-8000-000000000005"));
     public static readonly ApiKeyId TheKey = new(Guid.Parse("0198c0de-0000-7000-8000-000000000006"));
+    public static readonly PaymentId ThePayment = new(Guid.Parse("0198c0de-0000-7000-8000-000000000011"));
+    public static readonly PaymentMethodId ThePaymentMethod = new(Guid.Parse("0198c0de-0000-7000-8000-000000000012"));
     public static readonly Guid TheRequest = Guid.Parse("0198c0de-0000-7000-8000-000000000007");
 
     public static TenantRegistered TenantRegistered() =>
@@ -82,5 +85,15 @@ internal static class History
     public static InvoiceFinalized Finalized(long cents = 100_00, UsageTreeHead? tree = null) =>
         new(
             "2026-000042", new(cents, Currency.EUR), cents == 0 ? [] : [new(LineKind.Usage, new(cents, Currency.EUR))],
-            FirstOfFebruary, tree);
+            DueInTwoWeeks(), FirstOfFebruary, tree);
+
+    /// <summary>On the 15th of February, charged by itself, dunned on the four days that are usual.</summary>
+    public static PaymentTerms DueInTwoWeeks(CollectionMethod collection = CollectionMethod.Automatic) =>
+        new(FirstOfFebruary + Duration.FromDays(14), collection, BillingSettings.Default.RetryDays);
+
+    public static InvoicePaymentRequested ChargeRequested(long cents = 100_00) => new(
+        ThePayment, new(cents, Currency.EUR), FirstOfFebruary + Duration.FromMinutes(10), FirstOfFebruary);
+
+    public static PaymentRequested PaymentRequested(long cents = 100_00) =>
+        new(ThePayment, TheTenant, TheInvoice, new(cents, Currency.EUR), ThePaymentMethod, FirstOfFebruary);
 }

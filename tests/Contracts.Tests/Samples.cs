@@ -31,6 +31,8 @@ internal static class Samples
     public static IReadOnlyList<object> Messages { get; } =
     [
         new TenantRegistered(Tenant, "Acme", Currency.EUR, "Europe/Berlin", Noon),
+        new TenantSuspended(Tenant, Noon),
+        new TenantReinstated(Tenant, Noon),
         new ApiKeyIssued(Key, Tenant, ApiKeyScope.TenantAdmin, new('b', 64), Noon),
         new ApiKeyRevoked(Key, Tenant, Noon),
         new CloseBillingPeriods(Noon),

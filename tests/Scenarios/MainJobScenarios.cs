@@ -175,7 +175,7 @@ public class MainJobScenarios(PrivateServers servers)
     private static string WithoutWhatDiffersByRun(JsonNode invoice)
     {
         var copy = (JsonObject)invoice.DeepClone();
-        foreach (var name in new[] { "invoice_id", "drafted_at", "finalized_at" })
+        foreach (var name in new[] { "invoice_id", "drafted_at", "finalized_at", "due_at" })
             copy[name] = "...";
         foreach (var name in new[] { "subscription_id", "plan_id", "period_start", "period_end" })
             copy["subscriptions"]![0]![name] = "...";
@@ -194,6 +194,7 @@ public class MainJobScenarios(PrivateServers servers)
 
         copy["subtotal"]!["amount"] = "(sum of the lines)";
         copy["total"]!["amount"] = "(sum of the lines)";
+        copy["amount_due"]!["amount"] = "(sum of the lines)";
         copy["usage_tree"] = "(over what this run used)";
         return copy.ToJsonString(new(ContractsJson.Options) { WriteIndented = true }) + "\n";
     }

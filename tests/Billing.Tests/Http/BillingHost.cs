@@ -27,6 +27,8 @@ public class BillingHost : IAsyncLifetime
 {
     public const string OperatorKey = "pk_0000000000000000000000000000000000000000000000000000000000000001";
 
+    public const string WebhookSecret = "whsec_of_the_sandbox_gateway";
+
     private TestDatabase database = null!;
     private TestBroker broker = null!;
     private WebApplicationFactory<Program> factory = null!;
@@ -53,6 +55,7 @@ public class BillingHost : IAsyncLifetime
             ["ConnectionStrings:System"] = database.As(BillingDatabase.SystemRole),
             ["Bus:Uri"] = broker.Uri.ToString(),
             ["Bootstrap:OperatorKey"] = OperatorKey,
+            ["Payments:SandboxWebhookSecret"] = WebhookSecret,
         };
         foreach (var (key, value) in Settings)
             settings[key] = value;

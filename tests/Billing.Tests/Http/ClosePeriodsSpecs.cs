@@ -177,12 +177,15 @@ public sealed class ClosePeriodsSpecs(OwnBillingHost billing) : IClassFixture<Ow
     {
         var tenant = await billing.NewTenant();
         var subscription = await BillingHost.Subscribe(tenant, await billing.NewCatalog(), startedAt: "2026-01-20T00:00:00Z");
+        (await tenant.Admin.Post("/v1/payment-methods", new { token = "tok_success" })).Status.ShouldBe(201);
         await Use(tenant, "1", "2026-01-25T00:00:00Z");
         await Run();
         await tenant.Admin.Post($"/v1/subscriptions/{subscription}/close-period");
+        await Run();
         var rebuild = billing.Services.GetRequiredService<Rebuild>();
         rebuild.Projections.ShouldBe(
-            ["tenants", "api_keys", "meters", "plans", "subscriptions", "billing_periods", "invoices", "ledger_entries"],
+            ["tenants", "api_keys", "meters", "plans", "subscriptions", "billing_periods", "invoices", "ledger_entries", "receivables",
+                "payment_methods", "payments"],
             ignoreOrder: true);
 
         foreach (var projection in rebuild.Projections)

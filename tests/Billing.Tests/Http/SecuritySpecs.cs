@@ -24,6 +24,16 @@ public sealed class SecuritySpecs(BillingHost billing)
     [InlineData("GET", "/v1/invoices")]
     [InlineData("GET", $"/v1/invoices/{Anything}/usage-proof")]
     [InlineData("GET", "/v1/ledger/postings")]
+    [InlineData("GET", "/v1/payments")]
+    [InlineData("GET", "/v1/payment-methods")]
+    [InlineData("GET", "/v1/receivables/ageing")]
+    [InlineData("POST", "/v1/payment-methods")]
+    [InlineData("POST", $"/v1/payment-methods/{Anything}/detach")]
+    [InlineData("POST", $"/v1/invoices/{Anything}/pay")]
+    [InlineData("POST", $"/v1/invoices/{Anything}/payments")]
+    [InlineData("POST", $"/v1/invoices/{Anything}/void")]
+    [InlineData("POST", $"/v1/invoices/{Anything}/write-off")]
+    [InlineData("POST", $"/v1/tenants/{Anything}/billing-settings")]
     [InlineData("GET", "/v1/ledger/balances")]
     [InlineData("GET", "/v1/ledger/trial-balance")]
     [InlineData("POST", "/v1/tenants")]
@@ -79,6 +89,13 @@ public sealed class SecuritySpecs(BillingHost billing)
     [InlineData($"/v1/subscriptions/{Anything}/withdraw-cancellation", "viewer partner")]
     [InlineData("/v1/usage/events", "viewer")]
     [InlineData($"/v1/test-clocks/{Anything}/advance", "viewer partner")]
+    [InlineData("/v1/payment-methods", "viewer partner")]
+    [InlineData($"/v1/payment-methods/{Anything}/detach", "viewer partner")]
+    [InlineData($"/v1/invoices/{Anything}/pay", "viewer partner")]
+    [InlineData($"/v1/invoices/{Anything}/payments", "admin viewer partner")]
+    [InlineData($"/v1/invoices/{Anything}/void", "admin viewer partner")]
+    [InlineData($"/v1/invoices/{Anything}/write-off", "admin viewer partner")]
+    [InlineData($"/v1/tenants/{Anything}/billing-settings", "admin viewer partner")]
     public async Task A_scope_that_is_too_small_is_forbidden(string path, string refused)
     {
         var tenant = await billing.NewTenant();
@@ -97,6 +114,7 @@ public sealed class SecuritySpecs(BillingHost billing)
     [InlineData("/v1/tenants")]
     [InlineData("/v1/usage/quarantine")]
     [InlineData("/v1/ledger/trial-balance")]
+    [InlineData("/v1/receivables/ageing")]
     public async Task What_concerns_all_tenants_is_for_operators(string path)
     {
         var tenant = await billing.NewTenant();

@@ -13,7 +13,7 @@ using InvoiceSpec = Spec<Invoice, InvoiceEvent>;
 public class InvoiceSpecs
 {
     private static readonly UsageTreeHead Tree = new(Size: 17, new('a', 64));
-    private static readonly FinalizeInvoice.Command Finalize = new("2026-000042", Tree, FirstOfFebruary);
+    private static readonly FinalizeInvoice.Command Finalize = new("2026-000042", Tree, DueInTwoWeeks(), FirstOfFebruary);
 
     [Fact]
     public void A_draft_is_finalized_at_the_sum_of_its_lines() =>
@@ -22,10 +22,10 @@ public class InvoiceSpecs
             .Then(Finalized(cents: 20_00, Tree));
 
     [Fact]
-    public void A_period_in_which_nothing_was_owed_is_finalized_at_zero() =>
+    public void A_period_in_which_nothing_was_owed_is_finalized_at_zero_and_paid() =>
         InvoiceSpec.Given(Drafted())
             .When(invoice => FinalizeInvoice.Decide(Finalize, invoice))
-            .Then(Finalized(cents: 0, Tree));
+            .Then(Finalized(cents: 0, Tree), new InvoicePaid(FirstOfFebruary));
 
     [Fact]
     public void Finalizing_twice_changes_nothing() =>

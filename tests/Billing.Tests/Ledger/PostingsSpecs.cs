@@ -1,6 +1,7 @@
 using NodaTime;
 using Platform.Billing.Invoices;
 using Platform.Billing.Ledger;
+using Platform.Billing.Payments;
 using Platform.Billing.Rating;
 using Platform.Contracts;
 using static Platform.Billing.Ledger.Account;
@@ -29,6 +30,26 @@ public class PostingsSpecs
         {
             "credit brought forward is owed no more", Invoiced((LineKind.Usage, 50_00), (LineKind.CreditBroughtForward, -48_00)),
             [(Receivable, null, 2_00), (Revenue, LineKind.Usage, -50_00), (Wallet, LineKind.CreditBroughtForward, 48_00)]
+        },
+        {
+            "a void takes back what the invoice moved",
+            new InvoiceVoided(
+                Euro(30_00), [new(LineKind.RecurringFee, Euro(31_00)), new(LineKind.LateUsage, Euro(-1_00))], "Wrong customer",
+                FirstOfFebruary),
+            [(Receivable, null, -30_00), (Revenue, LineKind.RecurringFee, 31_00), (Revenue, LineKind.LateUsage, -1_00)]
+        },
+        {
+            "what is given up is bad debt", new InvoiceMarkedUncollectible(Euro(60_00), "Insolvent", FirstOfFebruary),
+            [(BadDebt, null, 60_00), (Receivable, null, -60_00)]
+        },
+        {
+            "what is paid of it after all is owed again first", new InvoiceWriteOffReversed(Euro(10_00), FirstOfFebruary),
+            [(Receivable, null, 10_00), (BadDebt, null, -10_00)]
+        },
+        { "a payment is owed no more", Received(100_00, applied: 100_00), [(Cash, null, 100_00), (Receivable, null, -100_00)] },
+        {
+            "what is received beyond what is due is to be paid back", Received(100_00, applied: 40_00),
+            [(Cash, null, 100_00), (Receivable, null, -40_00), (RefundsPayable, null, -60_00)]
         },
         { "a line of zero moves nothing", Invoiced((LineKind.Usage, 0), (LineKind.RecurringFee, 31_00)),
             [(Receivable, null, 31_00), (Revenue, LineKind.RecurringFee, -31_00)] },
@@ -77,6 +98,9 @@ public class PostingsSpecs
     }
 
     private static Money Euro(long cents) => new(cents, Currency.EUR);
+
+    private static PaymentSucceeded Received(long cents, long applied) =>
+        new(TheInvoice, Euro(cents), Euro(applied), Euro(cents - applied), FirstOfFebruary);
 
     private static InvoiceFinalized Invoiced(params (LineKind Kind, long Cents)[] amounts) =>
         Finalized(amounts.Sum(amount => amount.Cents)) with

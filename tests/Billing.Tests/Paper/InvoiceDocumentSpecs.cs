@@ -73,7 +73,8 @@ public class InvoiceDocumentSpecs(BillingHost billing)
                 : Line(number, cents: 1_234_56)),
         ];
         var draft = history.Aggregate((InvoiceView?)null, InvoiceView.Fold)!;
-        var invoice = InvoiceView.Fold(draft, new InvoiceFinalized("2026-000042", draft.Total, Amounts: [], FirstOfFebruary))!;
+        var final = new InvoiceFinalized("2026-000042", draft.Total, Amounts: [], DueInTwoWeeks(), FirstOfFebruary);
+        var invoice = InvoiceView.Fold(draft, final)!;
         return new(
             invoice, "Example GPUs GmbH",
             new TenantView(TheTenant, "Zażółć & Söhne <Ltd>", Currency.EUR, "Europe/Berlin", 1, FirstOfJanuary));

@@ -70,6 +70,8 @@ public sealed class TestClockSpecs(OwnBillingHost billing) : IClassFixture<OwnBi
         await BillingHost.Subscribe(late, catalog, startedAt: "2030-01-01T00:00:00Z");
         await BillingHost.Subscribe(live, catalog, startedAt: "2026-01-01T00:00:00Z");
 
+        await PayLate(early);
+
         await Advance(early, "2026-03-01T00:00:00Z");
         await Advance(late, "2030-02-01T00:00:00Z");
 
@@ -99,6 +101,7 @@ public sealed class TestClockSpecs(OwnBillingHost billing) : IClassFixture<OwnBi
         for (var step = 0; step < 8; step++)
         {
             var tenant = await billing.NewTenant(sandboxAt: "2028-01-01T00:00:00Z");
+            await PayLate(tenant);
             await BillingHost.Subscribe(tenant, catalog, startedAt: "2028-01-01T00:00:00Z");
             await billing.Use(tenant, "1", "2028-01-01T00:00:00Z", calls: step);
 
@@ -175,6 +178,11 @@ public sealed class TestClockSpecs(OwnBillingHost billing) : IClassFixture<OwnBi
         (await billing.Operator.Post($"/v1/test-clocks/{sandbox.Id}/advance", new { to = "2028-02-01T00:00:00Z" })).Status.ShouldBe(200);
         (await Clock(sandbox)).ShouldBe(("2028-02-01T00:00:00Z", null));
     }
+
+    /// <summary>So late that nothing about payments is due in the time that a test is about.</summary>
+    private async Task PayLate(TestTenant tenant) => (await billing.Operator.Post(
+        $"/v1/tenants/{tenant.Id}/billing-settings", new { grace_days = 0, payment_terms_days = 365, collection = "manual" }))
+        .Status.ShouldBe(200);
 
     private IReadOnlyList<IDueWork> Works => [.. billing.Services.GetServices<IDueWork>()];
 

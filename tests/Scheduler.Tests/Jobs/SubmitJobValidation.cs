@@ -1,5 +1,6 @@
 using Platform.Contracts.Messages;
 using Platform.Scheduler.Jobs;
+using Platform.Scheduler.Tenants;
 using Platform.ServiceDefaults;
 using static Platform.Scheduler.Tests.Jobs.JobHistory;
 
@@ -55,7 +56,7 @@ public class SubmitJobValidation
     }
 
     /// <summary>One line per rule of admission: the facts, and the refusal's code and field.</summary>
-    public static TheoryData<string?, string?, JobSpec, string?, bool, JobEvent[]?, string[]> Admissions
+    public static TheoryData<string?, string?, JobSpec, string?, TenantStanding, JobEvent[]?, string[]> Admissions
     {
         get
         {
@@ -64,15 +65,16 @@ public class SubmitJobValidation
             JobEvent[] inferred = [Submitted(spec: Infer()), Placed(), Completed()];
             return new()
             {
-                { null, null, Train(), "cpu", true, null, ["cpu"] },
-                { null, null, Train(), "cpu", true, null, [] },
-                { null, null, Train(), null, true, null, ["cpu"] },
-                { null, null, Infer(), null, true, trained, ["cpu"] },
-                { "tenant.unknown", "tenant", Train(), null, false, null, [] },
-                { "job.shape_impossible", "flavor", Train(), "nvidia-h200", true, null, ["cpu"] },
-                { "job.trained_by_unknown", "spec.trained_by", Infer(), null, true, null, [] },
-                { "job.trained_by_not_completed", "spec.trained_by", Infer(), null, true, training, [] },
-                { "job.trained_by_not_train", "spec.trained_by", Infer(), null, true, inferred, [] },
+                { null, null, Train(), "cpu", TenantStanding.Active, null, ["cpu"] },
+                { null, null, Train(), "cpu", TenantStanding.Active, null, [] },
+                { null, null, Train(), null, TenantStanding.Active, null, ["cpu"] },
+                { null, null, Infer(), null, TenantStanding.Active, trained, ["cpu"] },
+                { "tenant.unknown", "tenant", Train(), null, TenantStanding.Unknown, null, [] },
+                { "tenant.suspended", null, Train(), "cpu", TenantStanding.Suspended, null, ["cpu"] },
+                { "job.shape_impossible", "flavor", Train(), "nvidia-h200", TenantStanding.Active, null, ["cpu"] },
+                { "job.trained_by_unknown", "spec.trained_by", Infer(), null, TenantStanding.Active, null, [] },
+                { "job.trained_by_not_completed", "spec.trained_by", Infer(), null, TenantStanding.Active, training, [] },
+                { "job.trained_by_not_train", "spec.trained_by", Infer(), null, TenantStanding.Active, inferred, [] },
             };
         }
     }
@@ -80,11 +82,11 @@ public class SubmitJobValidation
     [Theory]
     [MemberData(nameof(Admissions))]
     public void Admission_follows_the_table(
-        string? code, string? field, JobSpec spec, string? flavor, bool tenantActive, JobEvent[]? trainedBy, string[] flavors)
+        string? code, string? field, JobSpec spec, string? flavor, TenantStanding tenant, JobEvent[]? trainedBy, string[] flavors)
     {
         var view = trainedBy?.Aggregate((JobView?)null, JobView.Project);
 
-        var refusal = SubmitJob.Admit(new(spec, Flavor: flavor), new(tenantActive, view, flavors));
+        var refusal = SubmitJob.Admit(new(spec, Flavor: flavor), new(tenant, view, flavors));
 
         (refusal?.Code).ShouldBe(code);
         (refusal?.Field).ShouldBe(field);

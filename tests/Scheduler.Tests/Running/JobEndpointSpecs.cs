@@ -44,6 +44,43 @@ public sealed class JobEndpointSpecs(SchedulerWorld world) : IClassFixture<Sched
         });
     }
 
+    [Fact]
+    public async Task A_suspended_tenant_submits_no_job_until_it_is_reinstated()
+    {
+        var tenant = await world.Tenant();
+        var suspendedAt = Clock.Now;
+
+        await world.Bus.Publish(new TenantSuspended(tenant.TenantId, suspendedAt));
+        await Eventually.True(async () =>
+        {
+            using var refused = await tenant.Post("/v1/jobs", Train);
+            return refused.StatusCode == HttpStatusCode.Conflict;
+        });
+        using (var refused = await tenant.Post("/v1/jobs", Train))
+            await ShouldBeProblem(refused, HttpStatusCode.Conflict, "tenant.suspended");
+        using (var listed = await tenant.Get("/v1/jobs"))
+            listed.StatusCode.ShouldBe(HttpStatusCode.OK);
+
+        await world.Bus.Publish(new TenantReinstated(tenant.TenantId, suspendedAt + NodaTime.Duration.FromSeconds(1)));
+        await Eventually.True(async () =>
+        {
+            using var taken = await tenant.Post("/v1/jobs", Train);
+            return taken.StatusCode == HttpStatusCode.Created;
+        });
+
+        // An old word that comes late changes nothing.
+        await world.Bus.Publish(new TenantSuspended(tenant.TenantId, suspendedAt));
+        var other = await world.Tenant();
+        await world.Bus.Publish(new TenantSuspended(other.TenantId, suspendedAt));
+        await Eventually.True(async () =>
+        {
+            using var refused = await other.Post("/v1/jobs", Train);
+            return refused.StatusCode == HttpStatusCode.Conflict;
+        });
+        using var still = await tenant.Post("/v1/jobs", Train);
+        still.StatusCode.ShouldBe(HttpStatusCode.Created);
+    }
+
     [Theory]
     [InlineData(ApiKeyScope.TenantViewer)]
     [InlineData(ApiKeyScope.Partner)]

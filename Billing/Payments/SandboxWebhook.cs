@@ -1,0 +1,95 @@
+using System.Globalization;
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json;
+using Microsoft.AspNetCore.Http.HttpResults;
+using Microsoft.AspNetCore.Mvc;
+using NodaTime;
+using Platform.Contracts;
+using Platform.EventStore;
+using Platform.ServiceDefaults;
+
+namespace Platform.Billing.Payments;
+
+/// <summary>
+/// The sandbox gateway tells how a charge ended. A repetition, and what is known already, change nothing. A payment that does not exist
+/// is a 404: none is asked for before it is recorded, so it was never ours.
+/// </summary>
+public static class SandboxWebhook
+{
+    private const int BodyBytesMax = 64 * 1024;
+
+    private static readonly Duration AgeMax = Duration.FromMinutes(5);
+
+    /// <param name="Code">Why it was declined; absent else.</param>
+    public sealed record GatewayEvent(PaymentId PaymentId, ChargeOutcome Outcome, string? Code = null);
+
+    /// <param name="WebhookSecret">Shared with the gateway; without one every webhook is refused.</param>
+    public sealed record Settings(string? WebhookSecret)
+    {
+        public static Settings From(IConfiguration configuration) => new(configuration["Payments:SandboxWebhookSecret"]);
+    }
+
+    /// <summary>What <c>Platform-Signature</c> must be: <c>t=seconds,v1=</c> and the HMAC-SHA256 of "seconds.body", hexadecimal.</summary>
+    public static string Sign(string secret, long unixSeconds, ReadOnlySpan<byte> body)
+    {
+        var time = unixSeconds.ToString(CultureInfo.InvariantCulture);
+        byte[] signed = [.. Encoding.ASCII.GetBytes($"{time}."), .. body];
+        return $"t={time},v1={Convert.ToHexStringLower(HMACSHA256.HashData(Encoding.UTF8.GetBytes(secret), signed))}";
+    }
+
+    /// <summary>Signed with the secret, and not so long ago that it could be somebody's copy.</summary>
+    public static bool IsGenuine(string? secret, string? signature, ReadOnlySpan<byte> body, Instant now)
+    {
+        if (string.IsNullOrEmpty(secret) || signature?.Split(',') is not [['t', '=', .. var time], _]
+            || !long.TryParse(time, NumberStyles.None, CultureInfo.InvariantCulture, out var seconds))
+        {
+            return false;
+        }
+
+        // Compared as text, in the same time wherever they differ.
+        var expected = Encoding.UTF8.GetBytes(Sign(secret, seconds, body));
+        var age = now.ToUnixTimeSeconds() - seconds;
+        return CryptographicOperations.FixedTimeEquals(expected, Encoding.UTF8.GetBytes(signature))
+            && Math.Abs(age) <= (long)AgeMax.TotalSeconds;
+    }
+
+    public static void Map(RouteGroupBuilder webhooks) =>
+        webhooks.MapPost("/sandbox", Handle).WithName(nameof(SandboxWebhook)).AllowAnonymous()
+            .Accepts<GatewayEvent>("application/json");
+
+    private static async Task<Results<NoContent, ProblemHttpResult>> Handle(
+        HttpRequest request, [FromHeader(Name = "Platform-Signature")] string? signature, Settings settings, BillingDatabase database,
+        ChargePayment charge, TimeProvider clock, CancellationToken cancellation)
+    {
+        var body = await Body(request, cancellation);
+        if (body is null || !IsGenuine(settings.WebhookSecret, signature, body, clock.Now()))
+        {
+            return Problems.Problem(
+                StatusCodes.Status401Unauthorized, "webhook.signature_invalid", "The webhook is not signed by the gateway.");
+        }
+
+        var told = JsonSerializer.Deserialize(body, Stored.Json<GatewayEvent>())
+            ?? throw new InvalidRequestException("body", "An event is needed.");
+        if (told.Outcome == ChargeOutcome.Pending)
+            throw new InvalidRequestException("outcome", "succeeded or declined.");
+
+        var tenants = await database.ReadAllTenants(
+            "select tenant_id from billing.payments where id = $1", row => new TenantId(row.GetGuid(0)), cancellation,
+            Sql.P(told.PaymentId.Value));
+        if (tenants is not [var tenant])
+            return Problems.NotFound("payment");
+
+        await charge.Record(
+            tenant, told.PaymentId, new(told.Outcome, told.Code), new Cause(null, null, "billing/sandbox-webhook"), cancellation);
+        return TypedResults.NoContent();
+    }
+
+    // Null where it is longer than any event: nobody has signed yet, so nobody may fill the memory.
+    private static async Task<byte[]?> Body(HttpRequest request, CancellationToken cancellation)
+    {
+        var buffer = new byte[BodyBytesMax];
+        var length = await request.Body.ReadAtLeastAsync(buffer, buffer.Length, throwOnEndOfStream: false, cancellation);
+        return length < buffer.Length ? buffer[..length] : null;
+    }
+}
