@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using MassTransit;
 using NodaTime;
+using Platform.Billing.Dunning;
 using Platform.Billing.Invoices;
 using Platform.Contracts;
 using Platform.Contracts.Messages;
@@ -75,6 +76,7 @@ internal static class DueWork
         /// <summary>Every kind of recurring work, in the order in which what is due at one moment is done.</summary>
         public IServiceCollection AddDueWork() => services
             .AddSingleton<RunDueWork>()
-            .AddSingleton<IDueWork, CloseDuePeriods>();
+            .AddSingleton<IDueWork, CloseDuePeriods>()
+            .AddSingleton<IDueWork, CollectInvoices>();
     }
 }
