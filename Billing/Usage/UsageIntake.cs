@@ -10,10 +10,10 @@ namespace Platform.Billing.Usage;
 /// </summary>
 public sealed class UsageIntake(EventStore.EventStore store, TimeProvider clock)
 {
-    // While so many commits are under way, new deliveries gather: one waits for the disk while the other works.
-    private const int CommitsAtOnce = 2;
+    // While so many commits are under way, new deliveries gather: one waits for the disk while others work.
+    private const int CommitsAtOnce = 3;
 
-    // A second commit begins with as many events as the first has, or with so many: two small commits cost more than one of both.
+    // A further commit begins with as many events as are under way, or with so many: two small commits cost more than one of both.
     private const int EventsWorthACommit = 100;
 
     // Enough to amortise the commit, few enough to keep the lanes' locks short; row-level security compares with each tenant.

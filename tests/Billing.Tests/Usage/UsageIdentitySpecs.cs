@@ -103,6 +103,22 @@ public sealed class UsageIdentitySpecs(BillingHost billing)
     }
 
     [Fact]
+    public async Task Repeats_and_conflicts_far_apart_in_one_request_are_told_from_what_is_new()
+    {
+        var (tenant, catalog) = (await billing.NewTenant(), await billing.NewCatalog());
+        var events = Enumerable.Range(0, 2_500).Select(i => Call($"call-{i}", calls: 1)).ToList();
+
+        var answer = await tenant.Partner.Post(
+            "/v1/usage/events", (object[])[.. events, Call("call-0", calls: 1), Call("call-2499", calls: 1), Call("call-1", calls: 2)]);
+
+        answer.Json.GetProperty("accepted").GetInt32().ShouldBe(events.Count);
+        answer.Json.GetProperty("duplicates").GetInt32().ShouldBe(2);
+        answer.Json.GetProperty("conflicts").GetInt32().ShouldBe(1);
+        (await Total(tenant, catalog.Calls)).ShouldBe($"{events.Count}");
+        (await billing.Count("usage_conflicts", tenant.Id)).ShouldBe(1);
+    }
+
+    [Fact]
     public async Task Who_holds_one_tenants_lane_cannot_take_usage_for_another()
     {
         var (mine, other) = (await billing.NewTenant(), await billing.NewTenant());
