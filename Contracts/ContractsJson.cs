@@ -66,6 +66,23 @@ public sealed class InstantConverter : JsonConverter<Instant>
         writer.WriteStringValue(InstantPattern.ExtendedIso.Format(value));
 }
 
+/// <summary>A time of day in whole minutes, for example <c>08:00</c>; <c>24:00</c> is midnight too, where something ends.</summary>
+public sealed class LocalTimeConverter : JsonConverter<LocalTime>
+{
+    private static readonly LocalTimePattern Minutes = LocalTimePattern.CreateWithInvariantCulture("HH:mm");
+
+    public override LocalTime Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
+        (reader.TokenType == JsonTokenType.String ? reader.GetString()! : "") switch
+        {
+            "24:00" => LocalTime.Midnight,
+            var text when Minutes.Parse(text) is { Success: true } time => time.Value,
+            _ => throw new JsonException("A time of day is written in hours and minutes, for example \"08:00\"."),
+        };
+
+    public override void Write(Utf8JsonWriter writer, LocalTime value, JsonSerializerOptions options) =>
+        writer.WriteStringValue(Minutes.Format(value));
+}
+
 /// <summary>ISO 8601 calendar date, for example <c>2026-11-22</c>.</summary>
 public sealed class LocalDateConverter : JsonConverter<LocalDate>
 {

@@ -16,6 +16,7 @@ internal static class ApiDescription
         [typeof(decimal)] = ("decimal", "An exact decimal, for example \"12.50\"."),
         [typeof(Instant)] = ("date-time", "ISO 8601 in UTC."),
         [typeof(LocalDate)] = ("date", "ISO 8601."),
+        [typeof(LocalTime)] = (null, "A time of day in whole minutes, for example \"08:00\"."),
         [typeof(Currency)] = (null, "An ISO 4217 code."),
     };
 

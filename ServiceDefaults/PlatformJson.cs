@@ -36,6 +36,7 @@ public static class PlatformJson
         options.RespectRequiredConstructorParameters = true; // a missing amount must not read as zero
         options.Converters.Add(new InstantConverter());
         options.Converters.Add(new LocalDateConverter());
+        options.Converters.Add(new LocalTimeConverter());
         options.Converters.Add(new DecimalStringConverter());
         options.Converters.Add(new JsonStringEnumConverter(JsonNamingPolicy.SnakeCaseLower, allowIntegerValues: false));
 

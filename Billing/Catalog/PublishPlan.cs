@@ -88,6 +88,14 @@ public static class PublishPlan
             ? charge with { MeterVersion = meter.LatestVersion }
             : charge;
 
+    // What is used in windows must add up to what was used.
+    private static Refusal? UnfitMeter(PlanTerms terms, Dictionary<string, MeterView> known) => terms.Charges.Index()
+        .Where(it => it.Item is WindowedCommitmentCharge
+            && known.TryGetValue(it.Item.Meter, out var meter) && meter.DefinitionOf(it.Item.MeterVersion!.Value) is { IsAdditive: false })
+        .Select(it => Refusal.Because(
+            "plan.meter_unfit", $"Windows need a meter that sums or counts; {it.Item.Meter} does not.", $"charges[{it.Index}].meter"))
+        .FirstOrDefault();
+
     private static IEnumerable<PriceFault> Faults(PriceModel price, int index) =>
         PriceRules.Faults(price) is var faults && faults.Any() ? Named(faults, index) : Named(PriceRules.Falls(price), index);
 
@@ -136,6 +144,9 @@ public static class PublishPlan
                 "plan.meter_unknown", $"The meter {unknown.Item.Meter} has no version {unknown.Item.MeterVersion}.",
                 $"charges[{unknown.Index}].meter_version").ToProblem();
         }
+
+        if (UnfitMeter(terms, known) is { } unfit)
+            return unfit.ToProblem();
 
         var at = clock.Now();
 

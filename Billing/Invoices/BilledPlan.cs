@@ -74,8 +74,11 @@ public sealed class BilledPlans(Documents documents)
 
     private static BilledMeter AtVersion(MeterView meter, PlanTerms terms)
     {
-        var version = terms.Charges.First(charge => charge.Meter == meter.Key).MeterVersion ?? 1;
-        return new(meter.Key, new(meter.MeterId, version), meter.DefinitionOf(version)
-            ?? throw new InvalidOperationException($"Meter {meter.Key} has no version {version}."));
+        var charge = terms.Charges.First(charge => charge.Meter == meter.Key);
+        var version = charge.MeterVersion ?? 1;
+        return new(
+            meter.Key, new(meter.MeterId, version),
+            meter.DefinitionOf(version) ?? throw new InvalidOperationException($"Meter {meter.Key} has no version {version}."),
+            charge.ToPrice() as WindowedCommitmentPrice);
     }
 }

@@ -9,7 +9,13 @@ using Platform.Contracts;
 namespace Platform.Billing.Invoices;
 
 /// <summary>A meter as a charge reads it.</summary>
-public sealed record BilledMeter(string Key, MeterVersionId Version, MeterDefinition Definition);
+/// <param name="Windowed">Set where the price needs to know when it was used.</param>
+public sealed record BilledMeter(
+    string Key, MeterVersionId Version, MeterDefinition Definition, WindowedCommitmentPrice? Windowed = null)
+{
+    /// <summary>What slices of a period measured and owe adds up to what the period does.</summary>
+    public bool AddsUp => Definition.IsAdditive && Windowed is null;
+}
 
 /// <summary>
 /// What the ledger says about one period of one subscription, so that every usage event is on exactly one invoice: usage of the
@@ -18,9 +24,9 @@ public sealed record BilledMeter(string Key, MeterVersionId Version, MeterDefini
 /// earlier period measures now and what it measured then. Read in the tenant's lane, so that no writer is half done.
 /// </summary>
 /// <remarks>
-/// Sums and counts of slices add up, so each slice of a calendar's period is measured by itself. Other aggregations are measured
-/// over all that is billed of the calendar's period: a slice bills what the aggregate grew by, late usage what it changed by. Either
-/// way the lines of a period sum to what one invoice over it would have billed.
+/// Sums and counts of slices add up, so each slice of a calendar's period is measured by itself. Other aggregations, and use by the
+/// windows of a commitment, are measured over all that is billed of the calendar's period: a slice bills what it grew by, late usage
+/// what it changed by. Either way the lines of a period sum to what one invoice over it would have billed.
 /// </remarks>
 public static class PeriodUsage
 {
@@ -52,28 +58,33 @@ public static class PeriodUsage
         foreach (var meter in meters)
         {
             // Every quantity stands on what its period by the calendar was billed before, late reports before the running use.
-            var billed = new Dictionary<BillingPeriod, decimal?>();
-            foreach (var window in await Reopened(meter.Definition))
+            var billed = new Dictionary<BillingPeriod, Measured?>();
+            foreach (var window in await Reopened(meter))
             {
-                var late = await Quantity(meter, window, through) - await Quantity(meter, window, subscription.UsageThrough);
-                var already = await AlreadyBilled(meter, Whole(window.Start));
-                quantities.Add(new(meter.Key, meter.Definition.Unit, late, window, Late: true, already));
-                billed[Whole(window.Start)] = (already ?? 0) + late;
+                var whole = Whole(window.Start);
+                var already = await AlreadyBilled(meter, whole);
+                var now = await Measure(meter, window, through);
+                var late = now.Quantity - (await Measure(meter, window, subscription.UsageThrough)).Quantity;
+                quantities.Add(Metered(meter, late, window, isLate: true, now, already));
+                billed[whole] = meter.AddsUp ? Measured.Units((already?.Quantity ?? 0) + late) : now;
             }
 
             if (plan.Contains(period.Start))
             {
-                quantities.Add(new(
-                    meter.Key, meter.Definition.Unit, await Running(meter), period, Late: false, await AlreadyBilled(meter, running)));
+                var already = await AlreadyBilled(meter, running);
+                var soFar = await Measure(
+                    meter, meter.AddsUp ? period : new(runningBilledFrom ?? period.Start, period.End), through);
+                var used = meter.AddsUp ? soFar.Quantity : soFar.Quantity - (already?.Quantity ?? 0);
+                quantities.Add(Metered(meter, used, period, isLate: false, soFar, already));
             }
 
-            async Task<decimal?> AlreadyBilled(BilledMeter of, BillingPeriod whole)
+            async Task<Measured?> AlreadyBilled(BilledMeter of, BillingPeriod whole)
             {
                 if (billed.TryGetValue(whole, out var known))
                     return known;
                 var from = whole == running ? runningBilledFrom : await BilledFrom(whole);
                 return from is { } start
-                    ? await Quantity(of, BilledPart(start, whole), subscription.UsageThrough)
+                    ? await Measure(of, BilledPart(start, whole), subscription.UsageThrough)
                     : null;
             }
         }
@@ -103,15 +114,23 @@ public static class PeriodUsage
 
         BillingPeriod BilledPart(Instant billedFrom, BillingPeriod whole) => new(billedFrom, Instant.Min(whole.End, period.Start));
 
-        Task<decimal> Quantity(BilledMeter meter, BillingPeriod window, long position) => Measurement.Total(
-            connection, new(tenant, meter.Definition, [window.Start, window.End], position) { Version = meter.Version }, cancellation);
-
-        async Task<decimal> Running(BilledMeter meter) => meter.Definition.IsAdditive || runningBilledFrom is not { } start
-            ? await Quantity(meter, period, through)
-            : await Quantity(meter, new(start, period.End), through) - await Quantity(meter, BilledPart(start, running), through);
+        // One query, however many windows a commitment has in that time.
+        async Task<Measured> Measure(BilledMeter meter, BillingPeriod time, long position)
+        {
+            var parts = meter.Windowed is { } price ? CommitmentWindows.Of(price, time, zone) : [];
+            var bounds = parts.Select(part => part.Time.Start).DefaultIfEmpty(time.Start).Append(time.End);
+            var cells = await Measurement.Quantities(
+                connection, new(tenant, meter.Definition, [.. bounds], position) { Version = meter.Version }, cancellation);
+            var uses = parts.Count == 0 ? [] : cells.Where(cell => cell.Window is not null)
+                .Select(cell => new TimedUse(parts[cell.Window!.Value - 1].Time.Start, cell.Quantity));
+            return Measured.Units(cells.Single(cell => cell.Window is null).Quantity) with
+            {
+                Windows = meter.Windowed is null ? null : new(time, zone, [.. uses]),
+            };
+        }
 
         // Closed windows of the plan that the ledger learned something about. A gauge's level holds on into all windows after it.
-        async Task<IReadOnlyList<BillingPeriod>> Reopened(MeterDefinition meter)
+        async Task<IReadOnlyList<BillingPeriod>> Reopened(BilledMeter meter)
         {
             await using var command = connection.Command(
                 """
@@ -123,9 +142,9 @@ public static class PeriodUsage
                   and exists (select from late where time < earlier.ends_at and ($8 or time >= earlier.starts_at))
                 order by starts_at
                 """,
-                Sql.P(tenant.Value), Sql.P(meter.EventType), Sql.P(subscription.UsageThrough), Sql.P(through), Sql.P(period.Start),
+                Sql.P(tenant.Value), Sql.P(meter.Definition.EventType), Sql.P(subscription.UsageThrough), Sql.P(through), Sql.P(period.Start),
                 Sql.P(id.Value), Sql.P(subscription.PeriodNumber),
-                new NpgsqlParameter<bool> { TypedValue = meter.Aggregation is Aggregation.WeightedSum },
+                new NpgsqlParameter<bool> { TypedValue = meter.Definition.Aggregation is Aggregation.WeightedSum },
                 Sql.P(plan.Start), Sql.P(plan.End));
             var slices = new List<BillingPeriod>();
             await using (var reader = await command.ExecuteReaderAsync(cancellation))
@@ -134,7 +153,7 @@ public static class PeriodUsage
                     slices.Add(new(reader.Instant(0), reader.Instant(1)));
             }
 
-            if (meter.IsAdditive)
+            if (meter.AddsUp)
                 return slices;
             var parts = new List<BillingPeriod>();
             foreach (var whole in slices.Select(slice => Whole(slice.Start)).Distinct())
@@ -142,4 +161,12 @@ public static class PeriodUsage
             return parts;
         }
     }
+
+    private static MeteredQuantity Metered(
+        BilledMeter meter, decimal quantity, BillingPeriod window, bool isLate, Measured measured, Measured? billed) =>
+        new(meter.Key, meter.Definition.Unit, quantity, window, isLate, billed?.Quantity)
+        {
+            Windows = measured.Windows,
+            WindowsBilled = billed?.Windows,
+        };
 }

@@ -4,7 +4,7 @@ namespace Platform.Billing.Rating;
 
 /// <summary>
 /// What a plan takes for the quantity of one meter in a billing period by the calendar. <c>model</c> on the wire chooses the case.
-/// Only models that need nothing but a quantity are here: the ledger's meters know no amounts of events.
+/// Only models that need nothing but quantities and their time are here: the ledger's meters know no amounts of events.
 /// </summary>
 /// <param name="Meter">The meter's key.</param>
 /// <param name="DisplayName">The text of the invoice line.</param>
@@ -14,6 +14,9 @@ namespace Platform.Billing.Rating;
 [JsonDerivedType(typeof(GraduatedCharge), "graduated")]
 [JsonDerivedType(typeof(VolumeCharge), "volume")]
 [JsonDerivedType(typeof(PackageCharge), "package")]
+[JsonDerivedType(typeof(PercentageCharge), "percentage")]
+[JsonDerivedType(typeof(GraduatedPercentageCharge), "graduated_percentage")]
+[JsonDerivedType(typeof(WindowedCommitmentCharge), "windowed_commitment")]
 public abstract record Charge(string Meter, string DisplayName)
 {
     /// <summary>
@@ -81,4 +84,52 @@ public sealed record PackageCharge(
     PackageRounding PackageRounding = PackageRounding.Up) : Charge(Meter, DisplayName)
 {
     public override PriceModel ToPrice() => new PackagePrice(PackageSize, PackageAmount, PackageRounding, Limits);
+}
+
+/// <summary>Of a meter whose quantity is an amount in the plan's currency, such as the sum of what was sold.</summary>
+/// <param name="Rate">A fraction: 0.013 is 1.3 %.</param>
+/// <param name="FreeAmount">The first part of each billing period's amount that costs nothing.</param>
+public sealed record PercentageCharge(
+    string Meter, string DisplayName, decimal Rate,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] decimal? FreeAmount = null) : Charge(Meter, DisplayName)
+{
+    public override PriceModel ToPrice() => new PercentagePrice(
+        Rate, FixedAmount: 0, FreeEvents: 0, FreeAmount ?? 0, PerEventMinimum: null, PerEventMaximum: null, Limits);
+}
+
+/// <summary>Of a meter whose quantity is an amount in the plan's currency.</summary>
+/// <param name="Tiers">By their end; only the last is without one.</param>
+public sealed record GraduatedPercentageCharge(string Meter, string DisplayName, IReadOnlyList<RateTier> Tiers)
+    : Charge(Meter, DisplayName)
+{
+    public override PriceModel ToPrice() => new GraduatedPercentagePrice(Tiers, Limits);
+
+    public bool Equals(GraduatedPercentageCharge? other) => base.Equals(other) && Tiers.SequenceEqual(other.Tiers);
+
+    public override int GetHashCode() => HashCode.Combine(base.GetHashCode(), Tiers.Count);
+}
+
+/// <summary>Of a meter that sums or counts. Either a unit amount or bands; at most one kind of commitment, and of overage.</summary>
+/// <param name="OverageFactor">1 where it is left out.</param>
+/// <param name="TrueUp">By window where it is left out and something is committed.</param>
+public sealed record WindowedCommitmentCharge(
+    string Meter, string DisplayName, CommitmentWindow Window,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] decimal? UnitAmount = null,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyList<PriceBand>? Bands = null,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] decimal? CommittedQuantity = null,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] decimal? CommittedAmount = null,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] decimal? OverageFactor = null,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] decimal? OverageUnitAmount = null,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] TrueUp? TrueUp = null) : Charge(Meter, DisplayName)
+{
+    public override PriceModel ToPrice() => new WindowedCommitmentPrice(
+        Window, UnitAmount, Bands ?? [], CommittedQuantity, CommittedAmount, OverageFactor, OverageUnitAmount,
+        TrueUp ?? WindowedCommitmentPrice.UsualTrueUp(CommittedQuantity ?? CommittedAmount), Limits);
+
+    public bool Equals(WindowedCommitmentCharge? other) =>
+        base.Equals(other) && Window == other.Window && UnitAmount == other.UnitAmount && (Bands ?? []).SequenceEqual(other.Bands ?? [])
+        && CommittedQuantity == other.CommittedQuantity && CommittedAmount == other.CommittedAmount
+        && OverageFactor == other.OverageFactor && OverageUnitAmount == other.OverageUnitAmount && TrueUp == other.TrueUp;
+
+    public override int GetHashCode() => HashCode.Combine(base.GetHashCode(), Window, UnitAmount, CommittedQuantity, CommittedAmount);
 }

@@ -33,12 +33,16 @@ public static class PriceRules
                 .. it.Tiers.Index().SelectMany(tier => Amount($"tiers[{tier.Index}].flat_amount", tier.Item.FlatAmount)),
             ],
             DynamicPrice it => Price("unit_amount", it.UnitAmount),
+            WindowedCommitmentPrice it => OfCommitment(it),
             _ => throw new System.Diagnostics.UnreachableException($"No rules for {price.GetType().Name}."),
         },
         .. Quantity("free_units", price.Limits.FreeUnits),
         .. When(
             price is FlatPrice or PercentagePrice or DynamicPrice && price.Limits.FreeUnits != 0, "free_units",
             "This model counts no units."),
+        .. When(
+            price is WindowedCommitmentPrice && price.Limits.FreeUnits != 0, "free_units",
+            "Free units belong to no window; lower the commitment instead."),
         .. Amount("minimum_amount", price.Limits.MinimumAmount),
         .. Amount("maximum_amount", price.Limits.MaximumAmount),
         .. When(
@@ -85,6 +89,63 @@ public static class PriceRules
         .. Amount("per_event_maximum", price.PerEventMaximum),
         .. When(price.PerEventMaximum < price.PerEventMinimum, "per_event_maximum", "The maximum is not below the minimum."),
     ];
+
+    private static IEnumerable<PriceFault> OfCommitment(WindowedCommitmentPrice price) =>
+    [
+        .. When(price.UnitAmount is null == (price.Bands.Count == 0), "unit_amount", "Either a unit amount or bands are needed."),
+        .. Price("unit_amount", price.UnitAmount),
+        .. price.Bands.Count == 0 ? [] : OfBands(price.Bands),
+        .. Quantity("committed_quantity", price.CommittedQuantity),
+        .. When(price.CommittedQuantity == 0, "committed_quantity", "A commitment is above 0."),
+        .. Amount("committed_amount", price.CommittedAmount),
+        .. When(price.CommittedAmount == 0, "committed_amount", "A commitment is above 0."),
+        .. When(
+            price is { CommittedQuantity: not null, CommittedAmount: not null }, "committed_amount",
+            "Either units or an amount are committed."),
+
+        // A factor below 1 would make later use cheaper by earlier use, so that a late report could lower what was billed.
+        .. When(
+            price.OverageFactor is { } factor && (factor is < 1 or > 1000 || factor.Scale > 12), "overage_factor",
+            "An overage factor is from 1 to 1000 with at most 12 decimals."),
+        .. When(price is { OverageFactor: not null, Commits: false }, "overage_factor", "Without a commitment there is no overage."),
+        .. Price("overage_unit_amount", price.OverageUnitAmount),
+        .. When(
+            price is { OverageUnitAmount: not null, CommittedQuantity: null }, "overage_unit_amount",
+            "Only use above committed units has a price of its own."),
+        .. When(
+            price is { OverageUnitAmount: not null, OverageFactor: not null }, "overage_unit_amount",
+            "Overage has either a factor or a price."),
+        .. When(
+            price.OverageUnitAmount < price.UnitAmount || price.Bands.Any(band => price.OverageUnitAmount < band.UnitAmount),
+            "overage_unit_amount", "Overage is not cheaper than use within the commitment."),
+        .. When(price is { TrueUp: not TrueUp.None, Commits: false }, "true_up", "Without a commitment nothing is left of it."),
+    ];
+
+    private static IEnumerable<PriceFault> OfBands(IReadOnlyList<PriceBand> bands) =>
+    [
+        .. When(bands.Count > CommitmentWindows.BandsMax, "bands", $"At most {CommitmentWindows.BandsMax} bands."),
+        .. bands.Index().SelectMany(band => Price($"bands[{band.Index}].unit_amount", band.Item.UnitAmount)),
+        .. Coverage(bands, BandDays.Weekdays, "on weekdays"),
+        .. Coverage(bands, BandDays.Weekend, "on a weekend"),
+    ];
+
+    private static IEnumerable<PriceFault> Coverage(IReadOnlyList<PriceBand> bands, BandDays days, string when)
+    {
+        var parts = CommitmentWindows.PartsOfDay(bands, days);
+        if (parts.Count == 0)
+            return [new("bands", $"Bands cover the whole day, also {when}.")];
+
+        var broken = parts.Zip(parts.Skip(1)).Where(it => it.First.ToMinute != it.Second.FromMinute).Select(it => it.Second.Band);
+        return
+        [
+            .. When(parts[0].FromMinute != 0, $"bands[{parts[0].Band}].from", $"No band begins at 00:00 {when}."),
+            .. broken.Select(band => new PriceFault(
+                $"bands[{band}].from", $"The band before it {when} ends at another time: bands cover the day without gap or overlap.")),
+            .. When(
+                parts.Max(part => part.ToMinute) != CommitmentWindows.MinutesOfDay, $"bands[{parts[^1].Band}].to",
+                $"No band ends at 24:00 {when}."),
+        ];
+    }
 
     private static IEnumerable<PriceFault> OfTiers(IReadOnlyList<Tier> tiers) =>
     [

@@ -31,6 +31,7 @@ public static class Rate
                 PercentagePrice it => Percentage(it, Amounts(measured)),
                 GraduatedPercentagePrice it => GraduatedPercentage(it, Billable(it, Amounts(measured).Sum())),
                 DynamicPrice it => Dynamic(it, measured.Events),
+                WindowedCommitmentPrice it => RateCommitment.Steps(it, Windows(measured), periodEnd),
                 _ => throw new UnreachableException($"No rating for {price.GetType().Name}."),
             },
         ];
@@ -183,10 +184,13 @@ public static class Rate
         ? [measured.Quantity]
         : measured.Events.Select(@event => @event.Amount ?? 0).Order();
 
+    private static WindowedUse Windows(Measured measured) =>
+        measured.Windows ?? throw new InvalidOperationException("A price by windows needs to know when the units were used.");
+
     private static RatingStep Step(StepKind kind, decimal amount) => new() { Step = kind, Amount = Exact(amount) };
 
     // Without trailing zeros, and short enough to be written: the product of two very long numbers has more than 28 digits.
-    private static decimal Exact(decimal value)
+    internal static decimal Exact(decimal value)
     {
         var exact = Decimals.Canonical(value);
         while (exact.Scale > 0 && !Decimals.TryParse(Decimals.Format(exact), out _))

@@ -16,7 +16,14 @@ namespace Platform.Billing.Rating;
 /// Null where no part of that period was ever billed.
 /// </param>
 public sealed record MeteredQuantity(
-    string Meter, string Unit, decimal Quantity, BillingPeriod Window, bool Late, decimal? AlreadyBilled = null);
+    string Meter, string Unit, decimal Quantity, BillingPeriod Window, bool Late, decimal? AlreadyBilled = null)
+{
+    /// <summary>When all of it was used, what was billed already included; null where the price does not depend on it.</summary>
+    public WindowedUse? Windows { get; init; }
+
+    /// <summary>The part of it that was billed already; null where nothing was.</summary>
+    public WindowedUse? WindowsBilled { get; init; }
+}
 
 public enum LineKind
 {
@@ -70,9 +77,12 @@ public static class RatePeriod
     private static IEnumerable<RatedLine> Lines(
         PlanTerms terms, IReadOnlyCollection<MeteredQuantity> usage, Func<MeteredQuantity, bool> periodEnded) =>
         terms.Charges.SelectMany(charge => usage
-            .Where(quantity => quantity.Meter == charge.Meter && (!quantity.Late || quantity.Quantity != 0))
+            .Where(quantity => quantity.Meter == charge.Meter && (!quantity.Late || quantity.Quantity != 0 || quantity.Windows is not null))
             .OrderBy(quantity => quantity.Late).ThenBy(quantity => quantity.Window.Start)
-            .Select(quantity => Line(charge, quantity, periodEnded(quantity), terms.Currency)));
+            .Select(quantity => Line(charge, quantity, periodEnded(quantity), terms.Currency))
+
+            // Corrections that only move use from one window to another change what is owed and no quantity.
+            .Where(line => line is not { Kind: LineKind.LateUsage, Quantity: 0, Amount.MinorUnits: 0 }));
 
     // The fee of a slice is what the period owes at the slice's end minus what it owed at its start. Summed over all slices of
     // a period that is the whole fee, to the minor unit, wherever the period was cut.
@@ -111,11 +121,10 @@ public static class RatePeriod
     {
         var price = charge.ToPrice();
         var before = usage.AlreadyBilled is { } billed
-            ? Rating.Rate.Of(price, Measured.Units(billed), periodEnd: usage.Late && periodEnded).Amount
+            ? Rating.Rate.Of(price, new(billed, []) { Windows = usage.WindowsBilled }, periodEnd: usage.Late && periodEnded).Amount
             : 0;
-        var slice = Rating.Rate.Slice(
-            price, Measured.Units((usage.AlreadyBilled ?? 0) + usage.Quantity), periodEnded, before,
-            usage.AlreadyBilled, currency);
+        var soFar = new Measured((usage.AlreadyBilled ?? 0) + usage.Quantity, []) { Windows = usage.Windows };
+        var slice = Rating.Rate.Slice(price, soFar, periodEnded, before, usage.AlreadyBilled, currency);
 
         var unitAmount = (price as PerUnitPrice)?.UnitAmount;
         var isPlain = unitAmount is { } each && Money.Round(usage.Quantity * each, currency) == slice.Rounded;

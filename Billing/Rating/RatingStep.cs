@@ -15,6 +15,15 @@ public enum StepKind
     /// <summary>Units, or amounts of events, that cost nothing.</summary>
     Free,
 
+    /// <summary>Use up to the commitment of its window.</summary>
+    Committed,
+
+    /// <summary>Use above the commitment of its window.</summary>
+    Overage,
+
+    /// <summary>What of a commitment was not used.</summary>
+    TrueUp,
+
     /// <summary>What lacks to the minimum.</summary>
     Minimum,
 
@@ -34,7 +43,18 @@ public sealed record RatingStep
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public int? Tier { get; init; }
 
-    /// <summary>The units of the step; for shares of amounts, the amount that the rate applies to; for packages, their number.</summary>
+    /// <summary>The part of the day that the unit amount holds in; absent where it holds always.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Band { get; init; }
+
+    /// <summary>How many windows the step is summed over.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public int? Windows { get; init; }
+
+    /// <summary>
+    /// The units of the step; for shares of amounts, and for use above a committed amount, the amount that the rate or the factor
+    /// applies to; for packages, their number.
+    /// </summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public decimal? Quantity { get; init; }
 
@@ -43,6 +63,9 @@ public sealed record RatingStep
 
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public decimal? Rate { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public decimal? OverageFactor { get; init; }
 
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public decimal? FlatAmount { get; init; }

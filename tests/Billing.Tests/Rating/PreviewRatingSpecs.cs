@@ -11,6 +11,8 @@ public sealed class PreviewRatingSpecs(BillingHost billing)
         {"up_to":null,"unit_amount":"5","flat_amount":"3"}],"free_units":"0","minimum_amount":null,"maximum_amount":null}
         """;
 
+    private const string Windows = ""","windows":[{"start":"2027-03-01T00:00:00Z","quantity":"1"}],"time_zone":"Etc/UTC" """;
+
     [Fact]
     public async Task A_preview_is_explained_as_approved()
     {
@@ -57,6 +59,10 @@ public sealed class PreviewRatingSpecs(BillingHost billing)
     [InlineData("""{"model":"graduated_percentage","tiers":[{"up_to":"100","rate":"0.02","flat_amount":"1"},{"up_to":null,"rate":"0.01"}]}""", ""","quantity":"200" """, "4", "4.00")]
     [InlineData("""{"model":"dynamic"}""", ""","events":[{"amount":"2","multiplier":"1.5"},{"amount":"1"}]""", "4", "4.00")]
     [InlineData("""{"model":"dynamic","unit_amount":"3"}""", ""","events":[{"multiplier":"1.5"}]""", "4.5", "4.50")]
+    [InlineData("""{"model":"windowed_commitment","window":"hour","unit_amount":"2","committed_quantity":"5","overage_factor":"1.5"}""", ""","windows":[{"start":"2027-03-01T00:00:00Z","quantity":"6"},{"start":"2027-03-01T02:00:00Z","quantity":"0"}],"time_zone":"Europe/Berlin" """, "33", "33.00")]
+    [InlineData("""{"model":"windowed_commitment","window":"day","unit_amount":"2","committed_quantity":"5"}""", ""","windows":[{"start":"2027-03-01T12:00:00Z","quantity":"6"}],"time_zone":"Asia/Kathmandu" """, "12", "12.00")]
+    [InlineData("""{"model":"windowed_commitment","window":"hour","unit_amount":"2","committed_amount":"10","true_up":"period"}""", ""","from":"2027-03-01T00:00:00Z","to":"2027-03-02T00:00:00Z","time_zone":"Etc/UTC","already_billed_amount":"40" """, "200", "200.00")]
+    [InlineData("""{"model":"windowed_commitment","window":"hour","bands":[{"from":"08:00","to":"20:00","unit_amount":"3"},{"from":"20:00","to":"08:00","unit_amount":"1"}]}""", ""","windows":[{"start":"2027-03-01T07:00:00Z","quantity":"1"},{"start":"2027-03-01T20:00:00Z","quantity":"1"}],"time_zone":"Europe/Berlin" """, "4", "4.00")]
     public async Task Every_model_can_be_previewed(string charge, string rest, string amount, string rounded)
     {
         var answer = await billing.Operator.Post("/v1/rating/preview", $$"""{"currency":"USD","charge":{{charge}}{{rest}}}""");
@@ -64,6 +70,23 @@ public sealed class PreviewRatingSpecs(BillingHost billing)
         answer.Status.ShouldBe(200, answer.Text);
         answer.Json.GetProperty("amount").GetString().ShouldBe(amount);
         answer.Json.GetProperty("rounded").GetString().ShouldBe(rounded);
+    }
+
+    [Fact]
+    public async Task Windows_are_explained_one_by_one_where_that_is_asked_for()
+    {
+        const string Body =
+            """
+            {"currency":"USD","time_zone":"Europe/Berlin","explain_windows":true,
+            "charge":{"model":"windowed_commitment","window":"hour","committed_quantity":"5","overage_factor":"1.5",
+            "bands":[{"from":"08:00","to":"20:00","unit_amount":"3"},{"from":"20:00","to":"08:00","unit_amount":"1"}]},
+            "windows":[{"start":"2027-03-01T06:00:00Z","quantity":"7"},{"start":"2027-03-01T07:00:00Z","quantity":"2"}]}
+            """;
+
+        var answer = await billing.Operator.Post("/v1/rating/preview", Body);
+
+        answer.Status.ShouldBe(200, answer.Text);
+        Approve.Text(Pretty.Json(answer.Json) + "\n", "windows.json");
     }
 
     [Theory]
@@ -105,6 +128,29 @@ public sealed class PreviewRatingSpecs(BillingHost billing)
     [InlineData("""{"model":"graduated_percentage","tiers":[{"up_to":null,"unit_amount":"1"}]}""", "", 422, "charge.tiers[0].rate")]
     [InlineData("""{"model":"graduated_percentage","tiers":[{"up_to":null,"rate":"-0.1"}]}""", "", 422, "charge.tiers[0].rate")]
     [InlineData("""{"model":"dynamic"}""", ""","events":[{"multiplier":"2"}]""", 422, "events[0].amount")]
+    [InlineData("""{"model":"windowed_commitment","unit_amount":"1"}""", Windows, 422, "charge.window")]
+    [InlineData("""{"model":"windowed_commitment","window":"week","unit_amount":"1"}""", Windows, 400, "charge.window")]
+    [InlineData("""{"model":"windowed_commitment","window":"hour"}""", Windows, 422, "charge.unit_amount")]
+    [InlineData("""{"model":"windowed_commitment","window":"hour","unit_amount":"1","bands":[{"from":"00:00","to":"24:00","unit_amount":"1"}]}""", Windows, 422, "charge.unit_amount")]
+    [InlineData("""{"model":"windowed_commitment","window":"hour","bands":[{"from":"08:00","to":"24:00","unit_amount":"1"}]}""", Windows, 422, "charge.bands[0].from")]
+    [InlineData("""{"model":"windowed_commitment","window":"hour","bands":[{"from":"00:00","to":"24:00","unit_amount":"-1"}]}""", Windows, 422, "charge.bands[0].unit_amount")]
+    [InlineData("""{"model":"windowed_commitment","window":"hour","bands":[{"from":"8","to":"24:00","unit_amount":"1"}]}""", Windows, 400, "charge.bands[0].from")]
+    [InlineData("""{"model":"windowed_commitment","window":"hour","unit_amount":"1","committed_quantity":"0"}""", Windows, 422, "charge.committed_quantity")]
+    [InlineData("""{"model":"windowed_commitment","window":"hour","unit_amount":"1","committed_quantity":"1","committed_amount":"1"}""", Windows, 422, "charge.committed_amount")]
+    [InlineData("""{"model":"windowed_commitment","window":"hour","unit_amount":"1","committed_quantity":"1","overage_factor":"0.9"}""", Windows, 422, "charge.overage_factor")]
+    [InlineData("""{"model":"windowed_commitment","window":"hour","unit_amount":"1","overage_factor":"1.5"}""", Windows, 422, "charge.overage_factor")]
+    [InlineData("""{"model":"windowed_commitment","window":"hour","unit_amount":"2","committed_quantity":"1","overage_unit_amount":"1"}""", Windows, 422, "charge.overage_unit_amount")]
+    [InlineData("""{"model":"windowed_commitment","window":"hour","unit_amount":"2","committed_amount":"1","overage_unit_amount":"3"}""", Windows, 422, "charge.overage_unit_amount")]
+    [InlineData("""{"model":"windowed_commitment","window":"hour","unit_amount":"1","true_up":"period"}""", Windows, 422, "charge.true_up")]
+    [InlineData("""{"model":"windowed_commitment","window":"hour","unit_amount":"1","free_units":"1"}""", Windows, 422, "charge.free_units")]
+    [InlineData("""{"model":"windowed_commitment","window":"hour","unit_amount":"1"}""", ""","time_zone":"Etc/UTC" """, 422, "windows")]
+    [InlineData("""{"model":"windowed_commitment","window":"hour","unit_amount":"1"}""", ""","windows":[{"start":"2027-03-01T00:00:00Z","quantity":"1"}]""", 422, "time_zone")]
+    [InlineData("""{"model":"windowed_commitment","window":"hour","unit_amount":"1"}""", ""","windows":[{"start":"2027-03-01T00:00:00Z","quantity":"1"}],"time_zone":"Mars/Olympus" """, 422, "time_zone")]
+    [InlineData("""{"model":"windowed_commitment","window":"hour","unit_amount":"1"}""", Windows + ""","from":"2027-03-02T00:00:00Z" """, 422, "windows[0].start")]
+    [InlineData("""{"model":"windowed_commitment","window":"hour","unit_amount":"1"}""", Windows + ""","from":"2027-03-01T00:00:00Z","to":"2027-03-01T00:00:00Z" """, 422, "to")]
+    [InlineData("""{"model":"windowed_commitment","window":"hour","unit_amount":"1"}""", Windows + ""","to":"2029-03-01T00:00:00Z" """, 422, "to")]
+    [InlineData("""{"model":"windowed_commitment","window":"hour","unit_amount":"1"}""", Windows + ""","already_billed_quantity":"1" """, 422, "already_billed_amount")]
+    [InlineData("""{"model":"per_unit","unit_amount":"1","committed_quantity":"1"}""", "", 422, "charge.committed_quantity")]
     [InlineData("""{"model":"flat","amount":"1"}""", ""","quantity":"-1" """, 422, "quantity")]
     [InlineData("""{"model":"flat","amount":"1"}""", ""","already_billed_quantity":"-1" """, 422, "already_billed_quantity")]
     [InlineData("""{"model":"flat","amount":"1"}""", ""","already_billed_amount":"-1" """, 422, "already_billed_amount")]

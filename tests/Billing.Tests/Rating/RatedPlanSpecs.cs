@@ -79,6 +79,9 @@ public sealed class RatedPlanSpecs(OwnBillingHost billing) : IClassFixture<OwnBi
     [InlineData("per_unit")]
     [InlineData("volume")]
     [InlineData("package")]
+    [InlineData("percentage")]
+    [InlineData("graduated_percentage")]
+    [InlineData("windowed_commitment")]
     public async Task A_plan_can_have_every_model_of_quantities_and_the_same_terms_again_are_no_new_version(string model)
     {
         var meter = await Meter();
@@ -86,6 +89,23 @@ public sealed class RatedPlanSpecs(OwnBillingHost billing) : IClassFixture<OwnBi
         {
             "flat" => new { model, meter, display_name = "A", amount = "5" },
             "per_unit" => new { model, meter, display_name = "A", unit_price = "5", free_units = "3", maximum_amount = "9" },
+            "percentage" => new { model, meter, display_name = "A", rate = "0.013", free_amount = "100" },
+            "graduated_percentage" => new { model, meter, display_name = "A", tiers = new object[] { new { up_to = "5", rate = "0.1" }, new { up_to = (string?)null, rate = "0.2", flat_amount = "1" } } },
+            "windowed_commitment" => new
+            {
+                model,
+                meter,
+                display_name = "A",
+                window = "hour",
+                bands = new object[]
+                {
+                    new { from = "08:00", to = "20:00", unit_amount = "3", days = "weekdays" }, new { from = "20:00", to = "08:00", unit_amount = "1", days = "weekdays" },
+                    new { from = "00:00", to = "24:00", unit_amount = "1", days = "weekend" },
+                },
+                committed_quantity = "5",
+                overage_factor = "1.5",
+                true_up = "period",
+            },
             "volume" => new { model, meter, display_name = "A", tiers = new object[] { new { up_to = "5", unit_amount = "1" }, new { up_to = (string?)null, unit_amount = "2" } } },
             _ => new { model, meter, display_name = "A", package_size = "5", package_amount = "1", package_rounding = "down" },
         };
@@ -105,6 +125,9 @@ public sealed class RatedPlanSpecs(OwnBillingHost billing) : IClassFixture<OwnBi
     [InlineData("""{"model":"graduated","tiers":[{"up_to":"15","unit_amount":"2"},{"up_to":"15","unit_amount":"1"}]""", "charges[0].tiers[1].up_to")]
     [InlineData("""{"model":"package","package_size":"-1","package_amount":"1" """, "charges[0].package_size")]
     [InlineData("""{"model":"per_unit","unit_price":"1","minimum_amount":"2","maximum_amount":"1" """, "charges[0].maximum_amount")]
+    [InlineData("""{"model":"percentage","rate":"1.3" """, "charges[0].rate")]
+    [InlineData("""{"model":"windowed_commitment","window":"hour","committed_quantity":"1" """, "charges[0].unit_amount")]
+    [InlineData("""{"model":"windowed_commitment","window":"hour","bands":[{"from":"08:00","to":"20:00","unit_amount":"1"}]""", "charges[0].bands[0].from")]
     public async Task A_plans_charge_that_makes_no_sense_is_refused_by_its_field(string charge, string field)
     {
         var answer = await billing.Operator.Post(
