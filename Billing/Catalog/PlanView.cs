@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Text.Json.Serialization;
 using System.Text.Json.Serialization.Metadata;
 using Microsoft.AspNetCore.Http.HttpResults;
 using NodaTime;
@@ -20,11 +21,19 @@ public sealed record PlanView(
     {
         /// <summary>How long a billing period is.</summary>
         public BillingInterval Interval { get; init; } = BillingInterval.Month;
+
+        /// <summary>When use of a running period comes to it, that period is invoiced up to then; absent where nothing bounds it.</summary>
+        [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+        public Money? InvoiceThreshold { get; init; }
     }
 
     /// <summary>What rating needs of one version; versions never change.</summary>
     public PlanTerms? TermsOf(int version) => Versions.FirstOrDefault(it => it.Version == version) is { } found
-        ? new(found.DisplayName, Currency, found.RecurringFee, found.Proration, found.Charges) { Interval = found.Interval }
+        ? new(found.DisplayName, Currency, found.RecurringFee, found.Proration, found.Charges)
+        {
+            Interval = found.Interval,
+            InvoiceThreshold = found.InvoiceThreshold,
+        }
         : null;
 
     public static void Map(RouteGroupBuilder plans)
@@ -64,7 +73,11 @@ public sealed class PlanProjection : DocumentProjection<PlanView, PlanEvent>
             it.PlanId, it.Key, terms.Currency, it.Version,
             [
                 .. view?.Versions ?? [],
-                new(it.Version, terms.DisplayName, terms.RecurringFee, terms.Proration, terms.Charges, it.At) { Interval = terms.Interval },
+                new(it.Version, terms.DisplayName, terms.RecurringFee, terms.Proration, terms.Charges, it.At)
+                {
+                    Interval = terms.Interval,
+                    InvoiceThreshold = terms.InvoiceThreshold,
+                },
             ]),
         _ => throw new UnreachableException($"PlanView does not know {@event.GetType().Name}."),
     };

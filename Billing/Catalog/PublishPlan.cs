@@ -16,13 +16,14 @@ public static class PublishPlan
     /// <param name="RecurringFee">For each billing period; its currency is the plan's.</param>
     /// <param name="Charges">At most one per meter.</param>
     /// <param name="Interval">How long a billing period is; a month if absent.</param>
+    /// <param name="InvoiceThreshold">When use of a running period comes to it, that period is invoiced up to then; never if absent.</param>
     public sealed record NewPlan(
         string Key, string DisplayName, Money RecurringFee, Proration Proration, IReadOnlyList<Charge> Charges,
-        BillingInterval Interval = BillingInterval.Month);
+        BillingInterval Interval = BillingInterval.Month, Money? InvoiceThreshold = null);
 
     public sealed record NewPlanVersion(
         string DisplayName, Money RecurringFee, Proration Proration, IReadOnlyList<Charge> Charges,
-        BillingInterval Interval = BillingInterval.Month);
+        BillingInterval Interval = BillingInterval.Month, Money? InvoiceThreshold = null);
 
     /// <param name="Key">Set for a new plan, null for a new version.</param>
     /// <param name="KnownMeters">Those of the charges' meters that exist.</param>
@@ -63,6 +64,10 @@ public static class PublishPlan
             .Require(key is null || CatalogKeys.IsValid(key), "key", CatalogKeys.Rule)
             .Require(terms.DisplayName.Length is >= 1 and <= 200, "display_name", "1 to 200 characters are needed.")
             .Require(terms.RecurringFee.MinorUnits >= 0, "recurring_fee.amount", "A fee is not negative.")
+            .Require(
+                terms.InvoiceThreshold is not { } threshold || threshold.Currency == terms.Currency, "invoice_threshold.currency",
+                "The threshold is in the plan's currency.")
+            .Require(terms.InvoiceThreshold is not { MinorUnits: <= 0 }, "invoice_threshold.amount", "A threshold is above 0.")
             .Require(terms.Charges.Count <= 100, "charges", "At most 100 charges.");
         foreach (var (index, charge) in terms.Charges.Index())
         {
@@ -110,6 +115,7 @@ public static class PublishPlan
             new(request.DisplayName, request.RecurringFee.Currency, request.RecurringFee, request.Proration, request.Charges)
             {
                 Interval = request.Interval,
+                InvoiceThreshold = request.InvoiceThreshold,
             },
             caller, store, documents, clock, cancellation);
 
@@ -121,6 +127,7 @@ public static class PublishPlan
             new(request.DisplayName, request.RecurringFee.Currency, request.RecurringFee, request.Proration, request.Charges)
             {
                 Interval = request.Interval,
+                InvoiceThreshold = request.InvoiceThreshold,
             },
             caller, store, documents, clock, cancellation);
 

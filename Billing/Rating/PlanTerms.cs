@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using Platform.Contracts;
 
 namespace Platform.Billing.Rating;
@@ -32,8 +33,13 @@ public sealed record PlanTerms(
 {
     public BillingInterval Interval { get; init; } = BillingInterval.Month;
 
+    /// <summary>When use of the running period since its last invoice comes to it, that period is invoiced up to then; null for never.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public Money? InvoiceThreshold { get; init; }
+
     public bool Equals(PlanTerms? other) =>
         other is not null && DisplayName == other.DisplayName && Currency == other.Currency && Interval == other.Interval
+        && InvoiceThreshold == other.InvoiceThreshold
         && RecurringFee == other.RecurringFee && Proration == other.Proration && Charges.SequenceEqual(other.Charges);
 
     public override int GetHashCode() => HashCode.Combine(DisplayName, Currency, RecurringFee, Proration, Charges.Count);
