@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Text.Json.Serialization;
 using System.Text.Json.Serialization.Metadata;
 using Microsoft.AspNetCore.Http.HttpResults;
 using NodaTime;
@@ -25,6 +26,9 @@ public sealed record PlanView(
 
         /// <summary>How many days a new subscription costs nothing.</summary>
         public int TrialDays { get; init; }
+        /// <summary>When use of a running period comes to it, that period is invoiced up to then; absent where nothing bounds it.</summary>
+        [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+        public Money? InvoiceThreshold { get; init; }
     }
 
     /// <summary>What rating needs of one version; versions never change.</summary>
@@ -34,6 +38,7 @@ public sealed record PlanView(
             Interval = found.Interval,
             FeeTiming = found.FeeTiming,
             TrialDays = found.TrialDays,
+            InvoiceThreshold = found.InvoiceThreshold,
         }
         : null;
 
@@ -79,6 +84,7 @@ public sealed class PlanProjection : DocumentProjection<PlanView, PlanEvent>
                     Interval = terms.Interval,
                     FeeTiming = terms.FeeTiming,
                     TrialDays = terms.TrialDays,
+                    InvoiceThreshold = terms.InvoiceThreshold,
                 },
             ]),
         _ => throw new UnreachableException($"PlanView does not know {@event.GetType().Name}."),

@@ -18,13 +18,16 @@ public static class PublishPlan
     /// <param name="Interval">How long a billing period is; a month if absent.</param>
     /// <param name="FeeTiming">Whether the fee is owed at the end of its period or at its beginning; at the end if absent.</param>
     /// <param name="TrialDays">How long a new subscription costs nothing, at most 730 days.</param>
+    /// <param name="InvoiceThreshold">When use of a running period comes to it, that period is invoiced up to then; never if absent.</param>
     public sealed record NewPlan(
         string Key, string DisplayName, Money RecurringFee, Proration Proration, IReadOnlyList<Charge> Charges,
-        BillingInterval Interval = BillingInterval.Month, FeeTiming FeeTiming = FeeTiming.InArrears, int TrialDays = 0);
+        BillingInterval Interval = BillingInterval.Month, FeeTiming FeeTiming = FeeTiming.InArrears, int TrialDays = 0,
+        Money? InvoiceThreshold = null);
 
     public sealed record NewPlanVersion(
         string DisplayName, Money RecurringFee, Proration Proration, IReadOnlyList<Charge> Charges,
-        BillingInterval Interval = BillingInterval.Month, FeeTiming FeeTiming = FeeTiming.InArrears, int TrialDays = 0);
+        BillingInterval Interval = BillingInterval.Month, FeeTiming FeeTiming = FeeTiming.InArrears, int TrialDays = 0,
+        Money? InvoiceThreshold = null);
 
     /// <param name="Key">Set for a new plan, null for a new version.</param>
     /// <param name="KnownMeters">Those of the charges' meters that exist.</param>
@@ -68,6 +71,10 @@ public static class PublishPlan
                 terms.RecurringFee is { MinorUnits: >= 0, Amount: < 1_000_000_000 }, "recurring_fee.amount",
                 "A fee is not negative and below 1000000000.")
             .Require(terms.TrialDays is >= 0 and <= 730, "trial_days", "0 to 730 days.")
+            .Require(
+                terms.InvoiceThreshold is not { } threshold || threshold.Currency == terms.Currency, "invoice_threshold.currency",
+                "The threshold is in the plan's currency.")
+            .Require(terms.InvoiceThreshold is not { MinorUnits: <= 0 }, "invoice_threshold.amount", "A threshold is above 0.")
             .Require(terms.Charges.Count <= 100, "charges", "At most 100 charges.");
         foreach (var (index, charge) in terms.Charges.Index())
         {
@@ -117,6 +124,7 @@ public static class PublishPlan
                 Interval = request.Interval,
                 FeeTiming = request.FeeTiming,
                 TrialDays = request.TrialDays,
+                InvoiceThreshold = request.InvoiceThreshold,
             },
             caller, store, documents, clock, cancellation);
 
@@ -130,6 +138,7 @@ public static class PublishPlan
                 Interval = request.Interval,
                 FeeTiming = request.FeeTiming,
                 TrialDays = request.TrialDays,
+                InvoiceThreshold = request.InvoiceThreshold,
             },
             caller, store, documents, clock, cancellation);
 

@@ -7,7 +7,9 @@ namespace Platform.Billing.Invoices;
 /// <summary>Writes down what is owed for closed periods.</summary>
 public static class DraftInvoice
 {
-    public sealed record Command(InvoiceId InvoiceId, TenantId TenantId, InvoiceContent Content, Instant At);
+    /// <param name="Progressive">The period was ended by a threshold.</param>
+    public sealed record Command(
+        InvoiceId InvoiceId, TenantId TenantId, InvoiceContent Content, Instant At, bool Progressive = false);
 
     public static Decision<InvoiceEvent> Decide(Command command, Invoice invoice) => invoice.Status switch
     {
@@ -16,7 +18,7 @@ public static class DraftInvoice
             new InvoiceDrafted(
                 command.InvoiceId, command.TenantId, command.Content.Currency, command.Content.Period.Start, command.Content.Period.End,
                 command.Content.Periods[0].Subscription.TimeZone, [.. command.Content.Periods.Select(Invoiced)],
-                command.Content.Usage.Through, command.At),
+                command.Content.Usage.Through, command.At, command.Progressive),
             .. command.Content.Lines.Select((line, index) => new InvoiceLineAdded(
                 index + 1, line.Kind, line.Description, line.Meter, line.Quantity, line.Unit, line.UnitAmount, line.Amount,
                 line.Window.Start, line.Window.End, command.At, line.SubscriptionId, line.Plan?.PlanId, line.Plan?.PlanVersion,

@@ -29,16 +29,18 @@ public abstract record InvoiceEvent;
 /// <param name="PeriodEnd">Their end.</param>
 /// <param name="TimeZone">The tenant's IANA zone, in which the periods are to be read.</param>
 /// <param name="UsageThrough">The newest ledger position that the invoice knew.</param>
+/// <param name="Progressive">Use of the running period had come to its plan's threshold; the period goes on.</param>
 public sealed record InvoiceDrafted(
     InvoiceId InvoiceId, TenantId TenantId, Currency Currency, Instant PeriodStart, Instant PeriodEnd, string TimeZone,
-    IReadOnlyList<InvoicedSubscription> Subscriptions, long UsageThrough, Instant At) : InvoiceEvent
+    IReadOnlyList<InvoicedSubscription> Subscriptions, long UsageThrough, Instant At,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] bool Progressive = false) : InvoiceEvent
 {
     // By content, as events are compared.
     public bool Equals(InvoiceDrafted? other) =>
         other is not null
         && (InvoiceId, TenantId, Currency, PeriodStart, PeriodEnd, TimeZone, UsageThrough, At)
             == (other.InvoiceId, other.TenantId, other.Currency, other.PeriodStart, other.PeriodEnd, other.TimeZone, other.UsageThrough, other.At)
-        && Subscriptions.SequenceEqual(other.Subscriptions);
+        && Progressive == other.Progressive && Subscriptions.SequenceEqual(other.Subscriptions);
 
     public override int GetHashCode() => InvoiceId.GetHashCode();
 }

@@ -57,9 +57,19 @@ public sealed class InvoicePeriod(
             tenant.Value, cause, (transaction, token) => Close(transaction, tenant, [id], asOf, requestId, token), cancellation);
     }
 
+    /// <summary>Ends one subscription's running period now if its use has come to the threshold, so that one crossing makes one invoice.</summary>
+    /// <returns>Whether it made the invoice.</returns>
+    public async Task<bool> CloseAtThreshold(
+        TenantId tenant, SubscriptionId id, Instant asOf, Money threshold, Cause cause, CancellationToken cancellation) =>
+        await store.Transact(
+            tenant.Value,
+            cause,
+            (transaction, token) => Close(transaction, tenant, [id], asOf, requestId: null, token, threshold),
+            cancellation) is { Refusal: null, InvoiceId: not null };
+
     private async Task<Outcome> Close(
         EventTransaction transaction, TenantId tenant, IReadOnlyList<SubscriptionId> ids, Instant asOf, Guid? requestId,
-        CancellationToken cancellation)
+        CancellationToken cancellation, Money? threshold = null)
     {
         // 1 decide where the periods end
         var (at, invoiceId) = (await clock.Now(tenant, cancellation), InvoiceId.New());
@@ -71,7 +81,8 @@ public sealed class InvoicePeriod(
                 Subscription.Stream(tenant, id), cancellation);
             // What was seen stays seen, also where retention has taken it since.
             var command = new ClosePeriod.Command(
-                asOf, requestId, invoiceId, Math.Max(subscription.UsageThrough, newest), limits.AgeMax, at);
+                asOf, requestId, invoiceId, Math.Max(subscription.UsageThrough, newest), limits.AgeMax, at,
+                EndsNow: threshold is not null);
             var decision = ClosePeriod.Decide(command, subscription);
             if (decision.Refusal is not null)
                 return new(InvoiceId: null, decision.Refusal);
@@ -96,6 +107,10 @@ public sealed class InvoicePeriod(
             transaction.Connection, tenant, [.. endings.Select(Period)], await Brought(transaction, tenant, endings, cancellation),
             through, cancellation);
 
+        // Another runner has invoiced what had come to the threshold.
+        if (threshold is { } bound && !InvoiceAtThreshold.IsReached(bound, content?.Lines ?? []))
+            return new(InvoiceId: null, Refusal: null);
+
         // 3 where nothing came late, say so and make no invoice of it
         foreach (var ending in endings.Where(ending => content?.Periods.Any(it => it.SubscriptionId == ending.Id) != true))
         {
@@ -110,7 +125,7 @@ public sealed class InvoicePeriod(
 
         // 4 bind the events that it counts, so that each can be proved
         var tree = await UsageTree.Record(transaction, tenant, invoiceId, content.Usage, cancellation);
-        var draft = DraftInvoice.Decide(new(invoiceId, tenant, content, at), Invoice.Initial);
+        var draft = DraftInvoice.Decide(new(invoiceId, tenant, content, at, threshold is not null), Invoice.Initial);
         var invoice = Fold.After(Invoice.Initial, draft.Events);
         var (payer, _) = await transaction.Load<Tenant, TenantEvent>(Tenant.Stream(tenant), cancellation);
         var terms = PaymentTerms.Of(payer.Settings, payer.TimeZone, at);

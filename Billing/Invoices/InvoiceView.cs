@@ -20,6 +20,7 @@ namespace Platform.Billing.Invoices;
 /// <param name="BillingPeriod">From the earliest start of the subscriptions' periods to their end.</param>
 /// <param name="Subtotal">Sum of the lines.</param>
 /// <param name="Total">What is owed; equal to the subtotal as long as there are neither discounts nor tax.</param>
+/// <param name="Progressive">Use of a running period had come to its plan's threshold; absent where it had not.</param>
 /// <param name="UsageTree">
 /// The usage events that the invoice counts, by which each can be proved (<c>usage-proof</c>); null while it is a draft.
 /// </param>
@@ -29,7 +30,8 @@ public sealed record InvoiceView(
     InvoiceId InvoiceId, string? Number, InvoiceStatus Status, InvoiceView.InvoicedPeriod BillingPeriod,
     IReadOnlyList<InvoiceView.BilledSubscription> Subscriptions, IReadOnlyList<InvoiceView.InvoiceLine> Lines, Money Subtotal, Money Total,
     UsageTreeHead? UsageTree, Instant DraftedAt, Instant? FinalizedAt,
-    Instant? DueAt = null, Money? AmountPaid = null, Money? AmountDue = null)
+    Instant? DueAt = null, Money? AmountPaid = null, Money? AmountDue = null,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] bool Progressive = false)
 {
     public const string Table = "invoices";
 
@@ -66,7 +68,7 @@ public sealed record InvoiceView(
                 .. it.Subscriptions.Select(of => new BilledSubscription(
                     of.SubscriptionId, of.PlanId, of.PlanVersion, of.PeriodNumber, of.PeriodStart, of.PeriodEnd)),
             ],
-            [], Money.Zero(it.Currency), Money.Zero(it.Currency), UsageTree: null, it.At, FinalizedAt: null),
+            [], Money.Zero(it.Currency), Money.Zero(it.Currency), UsageTree: null, it.At, FinalizedAt: null, Progressive: it.Progressive),
         ({ } draft, InvoiceLineAdded it) => draft with
         {
             Lines =

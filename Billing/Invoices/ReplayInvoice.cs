@@ -71,7 +71,7 @@ public static class ReplayInvoice
                 return (composed, (await UsageTree.Of(connection, caller.TenantId, composed.Usage, cancellation)).Head);
             },
             cancellation);
-        var again = DraftInvoice.Decide(new(id, caller.TenantId, content, drafted.At), Invoice.Initial);
+        var again = DraftInvoice.Decide(new(id, caller.TenantId, content, drafted.At, drafted.Progressive), Invoice.Initial);
         var total = Fold.After(Invoice.Initial, again.Events).Total;
 
         return TypedResults.Ok(Compare(

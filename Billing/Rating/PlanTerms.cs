@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using Platform.Contracts;
 
 namespace Platform.Billing.Rating;
@@ -47,6 +48,10 @@ public sealed record PlanTerms(
     /// <summary>How long a new subscription costs nothing; 0 for no trial.</summary>
     public int TrialDays { get; init; }
 
+    /// <summary>When use of the running period since its last invoice comes to it, that period is invoiced up to then; null for never.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public Money? InvoiceThreshold { get; init; }
+
     /// <summary>The same plan while it costs nothing: all use is listed, at a price of zero.</summary>
     public PlanTerms OnTrial() => this with
     {
@@ -58,6 +63,7 @@ public sealed record PlanTerms(
     public bool Equals(PlanTerms? other) =>
         other is not null && DisplayName == other.DisplayName && Currency == other.Currency
         && (Interval, FeeTiming, TrialDays) == (other.Interval, other.FeeTiming, other.TrialDays)
+        && InvoiceThreshold == other.InvoiceThreshold
         && RecurringFee == other.RecurringFee && Proration == other.Proration && Charges.SequenceEqual(other.Charges);
 
     private static string OnTrial(string displayName) => $"{displayName}, free trial";

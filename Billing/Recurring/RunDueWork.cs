@@ -77,6 +77,7 @@ internal static class DueWork
         public IServiceCollection AddDueWork() => services
             .AddSingleton<RunDueWork>()
             .AddSingleton<IDueWork, CloseDuePeriods>()
+            .AddSingleton<IDueWork, InvoiceAtThreshold>()
             .AddSingleton<IDueWork, CollectInvoices>();
     }
 }

@@ -16,8 +16,9 @@ public static class ClosePeriod
     /// <param name="RequestId">Set where somebody asks for the end now; the same request ends one period only.</param>
     /// <param name="UsageThrough">The newest position of the tenant's usage ledger.</param>
     /// <param name="UsageAgeMax">How old usage may be when it is reported.</param>
+    /// <param name="EndsNow">The running period ends at <paramref name="AsOf"/> though nobody asks: its use came to the plan's threshold.</param>
     public sealed record Command(
-        Instant AsOf, Guid? RequestId, InvoiceId InvoiceId, long UsageThrough, Duration UsageAgeMax, Instant At);
+        Instant AsOf, Guid? RequestId, InvoiceId InvoiceId, long UsageThrough, Duration UsageAgeMax, Instant At, bool EndsNow = false);
 
     public static Decision<SubscriptionEvent> Decide(Command command, Subscription subscription)
     {
@@ -27,7 +28,7 @@ public static class ClosePeriod
             return [];
         if (subscription.PeriodEnd <= command.AsOf)
             return Close(command, subscription, subscription.PeriodEnd, requestId: null);
-        if (command.RequestId is null)
+        if (command is { RequestId: null, EndsNow: false })
             return [];
         if (command.AsOf <= subscription.PeriodStart)
             return Refusal.Because("subscription.period_empty", "The running period has not begun, so it cannot end.");

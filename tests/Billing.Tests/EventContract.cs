@@ -1,9 +1,11 @@
 using System.Reflection;
 using System.Text.Json.Serialization;
+using NodaTime;
 using Platform.Billing.ApiKeys;
 using Platform.Billing.Catalog;
 using Platform.Billing.Invoices;
 using Platform.Billing.Payments;
+using Platform.Billing.Rating;
 using Platform.Billing.Subscriptions;
 using Platform.Billing.Tenants;
 using Platform.Contracts;
@@ -136,6 +138,43 @@ public class EventContract
 
         Approve.Text(Pretty.Json(json) + "\n", "subscription.started.v1.trial_end.json");
         Stored.Events.Deserialize("subscription.started.v1", json).ShouldBe(sample);
+    }
+
+    [Fact]
+    public void A_plan_keeps_its_commitments_and_its_threshold()
+    {
+        var sample = PlanPublished(terms: Terms() with
+        {
+            InvoiceThreshold = new(500_00, Currency.EUR),
+            Charges =
+            [
+                new WindowedCommitmentCharge(
+                    "gpu-time", "GPU time", CommitmentWindow.Hour,
+                    Bands:
+                    [
+                        new(new(8, 0), new(20, 0), 3), new(new(20, 0), LocalTime.Midnight, 1, BandDays.Weekdays),
+                        new(LocalTime.Midnight, new(8, 0), 1, BandDays.Weekdays),
+                    ],
+                    CommittedQuantity: 5, OverageFactor: 1.5m, TrueUp: TrueUp.Period),
+                new WindowedCommitmentCharge("calls", "Calls", CommitmentWindow.Day, UnitAmount: 2, CommittedAmount: 10),
+                new PercentageCharge("sales", "Sales", 0.013m, FreeAmount: 100),
+                new GraduatedPercentageCharge("refunds", "Refunds", [new(100, 0.02m, 1), new(null, 0.01m)]),
+            ],
+        });
+        var json = Stored.Events.Serialize(sample);
+
+        Approve.Text(Pretty.Json(json) + "\n", "plan.version_published.v1.commitments.json");
+        Stored.Events.Deserialize("plan.version_published.v1", json).ShouldBe(sample);
+    }
+
+    [Fact]
+    public void A_progressive_invoice_says_so()
+    {
+        var sample = Drafted() with { Progressive = true };
+        var json = Stored.Events.Serialize(sample);
+
+        Approve.Text(Pretty.Json(json) + "\n", "invoice.drafted.v1.progressive.json");
+        Stored.Events.Deserialize("invoice.drafted.v1", json).ShouldBe(sample);
     }
 
     [Fact]
