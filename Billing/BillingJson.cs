@@ -2,6 +2,7 @@ using System.Text.Json.Serialization;
 using Platform.Billing.ApiKeys;
 using Platform.Billing.Catalog;
 using Platform.Billing.Dunning;
+using Platform.Billing.Entitlements;
 using Platform.Billing.Invoices;
 using Platform.Billing.Ledger;
 using Platform.Billing.Payments;
@@ -51,6 +52,8 @@ namespace Platform.Billing;
 [JsonSerializable(typeof(ReplayInvoice.Replayed))]
 [JsonSerializable(typeof(ChangeQuantity.QuantityChange))]
 [JsonSerializable(typeof(PauseSubscription.Pause))]
+[JsonSerializable(typeof(EntitlementsEvent))]
+[JsonSerializable(typeof(EntitlementsView))]
 [JsonSerializable(typeof(InvoiceEvent))]
 [JsonSerializable(typeof(InvoiceView))]
 [JsonSerializable(typeof(Page<InvoiceView>))]

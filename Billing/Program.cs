@@ -3,6 +3,7 @@ using Platform.Billing;
 using Platform.Billing.ApiKeys;
 using Platform.Billing.Catalog;
 using Platform.Billing.Dunning;
+using Platform.Billing.Entitlements;
 using Platform.Billing.Invoices;
 using Platform.Billing.Ledger;
 using Platform.Billing.Payments;
@@ -29,6 +30,7 @@ builder.Services
     .AddSingleton<Projection, PlanProjection>()
     .AddSingleton<Projection, SubscriptionProjection>()
     .AddSingleton<Projection, BillingPeriodRows>()
+    .AddSingleton<Projection, EntitlementsProjection>()
     .AddSingleton<Projection, InvoiceProjection>()
     .AddSingleton<Projection, LedgerEntries>()
     .AddSingleton<BilledPlans>()

@@ -1,6 +1,7 @@
 using Platform.Billing.ApiKeys;
 using Platform.Billing.Catalog;
 using Platform.Billing.Dunning;
+using Platform.Billing.Entitlements;
 using Platform.Billing.Invoices;
 using Platform.Billing.Ledger;
 using Platform.Billing.Payments;
@@ -52,6 +53,8 @@ public static class Routes
             PauseSubscription.Map(subscriptions);
             CancelSubscription.Map(subscriptions);
             SubscriptionView.Map(subscriptions);
+
+            EntitlementsView.Map(app.MapGroup("/v1/entitlements").WithTags("Entitlements"));
 
             var usage = app.MapGroup("/v1/usage").WithTags("Usage");
             ReportUsage.Map(usage);

@@ -1,7 +1,9 @@
 using System.Diagnostics;
+using System.Text.Json.Serialization;
 using System.Text.Json.Serialization.Metadata;
 using Microsoft.AspNetCore.Http.HttpResults;
 using NodaTime;
+using Platform.Billing.Entitlements;
 using Platform.Billing.Rating;
 using Platform.Contracts;
 using Platform.EventStore;
@@ -25,6 +27,10 @@ public sealed record PlanView(
 
         /// <summary>How many days a new subscription costs nothing.</summary>
         public int TrialDays { get; init; }
+
+        /// <summary>What subscribers may use; absent where nothing is stated.</summary>
+        [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+        public Grants? Entitlements { get; init; }
     }
 
     /// <summary>What rating needs of one version; versions never change.</summary>
@@ -36,6 +42,9 @@ public sealed record PlanView(
             TrialDays = found.TrialDays,
         }
         : null;
+
+    /// <summary>Null where the version states nothing.</summary>
+    public Grants? EntitlementsOf(int version) => Versions.FirstOrDefault(it => it.Version == version)?.Entitlements;
 
     public static void Map(RouteGroupBuilder plans)
     {
@@ -79,6 +88,7 @@ public sealed class PlanProjection : DocumentProjection<PlanView, PlanEvent>
                     Interval = terms.Interval,
                     FeeTiming = terms.FeeTiming,
                     TrialDays = terms.TrialDays,
+                    Entitlements = it.Entitlements,
                 },
             ]),
         _ => throw new UnreachableException($"PlanView does not know {@event.GetType().Name}."),

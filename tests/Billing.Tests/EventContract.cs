@@ -2,6 +2,7 @@ using System.Reflection;
 using System.Text.Json.Serialization;
 using Platform.Billing.ApiKeys;
 using Platform.Billing.Catalog;
+using Platform.Billing.Entitlements;
 using Platform.Billing.Invoices;
 using Platform.Billing.Payments;
 using Platform.Billing.Subscriptions;
@@ -44,6 +45,7 @@ public class EventContract
         { "subscription.plan_change_scheduled.v1", new PlanChangeScheduled(ThePlan, PlanVersion: 2, Monthly, FirstOfMarch, Noon) },
         { "subscription.plan_change_withdrawn.v1", new PlanChangeWithdrawn(Noon) },
         { "subscription.plan_changed.v1", new PlanChanged(ThePlan, PlanVersion: 2, Monthly, FirstOfFebruary, FirstOfFebruary) },
+        { "entitlements.changed.v1", EntitlementsChanged() },
         { "invoice.drafted.v1", Drafted() },
         { "invoice.line_added.v1", Line() },
         { "invoice.finalized.v1", Finalized() },
@@ -99,6 +101,16 @@ public class EventContract
     }
 
     [Fact]
+    public void A_version_of_a_plan_keeps_what_it_grants()
+    {
+        var sample = PlanPublished() with { Entitlements = EntitlementsChanged().Grants };
+        var json = Stored.Events.Serialize(sample);
+
+        Approve.Text(Pretty.Json(json) + "\n", "plan.version_published.v1.entitlements.json");
+        Stored.Events.Deserialize("plan.version_published.v1", json).ShouldBe(sample);
+    }
+
+    [Fact]
     public void A_finalized_invoice_keeps_the_tree_of_its_usage()
     {
         var sample = Finalized(tree: new(Size: 17, new('a', 64)));
@@ -148,6 +160,7 @@ public class EventContract
         Fold.After(Meter.Initial, Of<MeterEvent>()).Definition.ShouldNotBeNull();
         Fold.After(Plan.Initial, Of<PlanEvent>()).LatestVersion.ShouldBe(1);
         Fold.After(Billing.Subscriptions.Subscription.Initial, Of<SubscriptionEvent>()).PeriodNumber.ShouldBe(2);
+        Fold.After(TenantEntitlements.Initial, Of<EntitlementsEvent>()).Version.ShouldBe(1);
         Fold.After(Invoice.Initial, Of<InvoiceEvent>()).Status.ShouldBe(InvoiceStatus.Void);
         Fold.After(PaymentMethod.Initial, Of<PaymentMethodEvent>()).Status.ShouldBe(PaymentMethodStatus.Detached);
         Fold.After(Payment.Initial, Of<PaymentEvent>()).Status.ShouldBe(PaymentStatus.Succeeded);

@@ -1,6 +1,7 @@
 using NodaTime;
 using Platform.Billing.ApiKeys;
 using Platform.Billing.Catalog;
+using Platform.Billing.Entitlements;
 using Platform.Billing.Invoices;
 using Platform.Billing.Payments;
 using Platform.Billing.Rating;
@@ -11,6 +12,7 @@ using Platform.Contracts.Messages;
 using Platform.Contracts.Verification;
 using ApiKeyIssued = Platform.Billing.ApiKeys.ApiKeyIssued;
 using ApiKeyRevoked = Platform.Billing.ApiKeys.ApiKeyRevoked;
+using EntitlementsChanged = Platform.Billing.Entitlements.EntitlementsChanged;
 using InvoiceFinalized = Platform.Billing.Invoices.InvoiceFinalized;
 using TenantRegistered = Platform.Billing.Tenants.TenantRegistered;
 
@@ -61,6 +63,13 @@ internal static class History
 
     public static PlanVersionPublished PlanPublished(int version = 1, PlanTerms? terms = null) =>
         new(ThePlan, version, "standard", terms ?? Terms(), Noon);
+
+    public static EntitlementsChanged EntitlementsChanged() => new(
+        TheTenant, Version: 1,
+        Grants.Of(
+            ["pool.reserved", "gpu.nvidia-h200"],
+            [new("jobs.concurrent", 8, LimitMode.Hard), new("gpu.milli", 4000, LimitMode.Soft)]),
+        Noon);
 
     public static SubscriptionStarted Started() => new(
         TheSubscription, TheTenant, ThePlan, PlanVersion: 1, "Etc/UTC", BillingAnchor.Calendar, BillingAnchorDay: 1, Monthly, FirstOfJanuary,

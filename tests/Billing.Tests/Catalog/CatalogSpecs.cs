@@ -15,7 +15,7 @@ public class CatalogSpecs
         TheMeter, new("gpu-time", "GPU time", "gpu.time", Aggregation.Sum, "millisecond", "milliseconds"), KeyTaken: false, Noon);
 
     private static readonly PublishPlan.Command Publish = new(
-        ThePlan, "standard", KeyTaken: false, Terms(), KnownMeters: ["gpu-time", "inference-calls"], Noon);
+        ThePlan, "standard", KeyTaken: false, Terms(), Entitlements: null, KnownMeters: ["gpu-time", "inference-calls"], Noon);
 
     private static readonly PublishPlan.Command PublishVersion = Publish with { Key = null, Terms = Terms(feeCents: 120_00) };
 
