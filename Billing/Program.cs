@@ -27,6 +27,8 @@ builder.Services
     .AddSingleton<Projection, TenantProjection>()
     .AddSingleton<Projection, ApiKeyProjection>()
     .AddSingleton<Projection, MeterProjection>()
+    .AddSingleton<Projection, ProductProjection>()
+    .AddSingleton<Projection, PriceProjection>()
     .AddSingleton<Projection, PlanProjection>()
     .AddSingleton<Projection, SubscriptionProjection>()
     .AddSingleton<Projection, BillingPeriodRows>()

@@ -39,6 +39,14 @@ public static class Routes
             DefineMeter.Map(meters);
             MeterView.Map(meters);
 
+            var products = app.MapGroup("/v1/products").WithTags("Products");
+            DefineProduct.Map(products);
+            ProductView.Map(products);
+
+            var prices = app.MapGroup("/v1/prices").WithTags("Prices");
+            PublishPrice.Map(prices);
+            PriceView.Map(prices);
+
             var plans = app.MapGroup("/v1/plans").WithTags("Plans");
             PublishPlan.Map(plans);
             PlanView.Map(plans);

@@ -22,8 +22,8 @@ public static class Stored
     /// <summary>Every event this process records, under its permanent name.</summary>
     public static readonly EventTypes Events = new(
         Options,
-        typeof(TenantEvent), typeof(ApiKeyEvent), typeof(MeterEvent), typeof(PlanEvent), typeof(SubscriptionEvent),
-        typeof(InvoiceEvent), typeof(PaymentMethodEvent), typeof(PaymentEvent), typeof(EntitlementsEvent));
+        typeof(TenantEvent), typeof(ApiKeyEvent), typeof(MeterEvent), typeof(ProductEvent), typeof(PriceEvent), typeof(PlanEvent),
+        typeof(SubscriptionEvent), typeof(InvoiceEvent), typeof(PaymentMethodEvent), typeof(PaymentEvent), typeof(EntitlementsEvent));
 
     /// <summary>Every message this process publishes.</summary>
     public static readonly MessageTypes MessageTypes = new(

@@ -15,9 +15,11 @@ public abstract record PlanEvent;
 /// <summary>A version of a plan never changes: subscriptions and invoices name the version that they use.</summary>
 /// <param name="Version">1 for the first, then without a gap.</param>
 /// <param name="Entitlements">What subscribers may use; absent where nothing is stated.</param>
+/// <param name="ProductId">What it sells; absent where that is not told apart.</param>
 public sealed record PlanVersionPublished(
     PlanId PlanId, int Version, string Key, PlanTerms Terms, Instant At,
-    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] Grants? Entitlements = null) : PlanEvent;
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] Grants? Entitlements = null,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] ProductId? ProductId = null) : PlanEvent;
 
 /// <param name="Latest">The newest version; null before the first.</param>
 public sealed record Plan(PlanVersionPublished? Latest) : IEvolve<Plan, PlanEvent>

@@ -31,6 +31,10 @@ public sealed record PlanView(
         /// <summary>What subscribers may use; absent where nothing is stated.</summary>
         [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
         public Grants? Entitlements { get; init; }
+
+        /// <summary>What it sells; absent where that is not told apart.</summary>
+        [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+        public ProductId? ProductId { get; init; }
     }
 
     /// <summary>What rating needs of one version; versions never change.</summary>
@@ -89,6 +93,7 @@ public sealed class PlanProjection : DocumentProjection<PlanView, PlanEvent>
                     FeeTiming = terms.FeeTiming,
                     TrialDays = terms.TrialDays,
                     Entitlements = it.Entitlements,
+                    ProductId = it.ProductId,
                 },
             ]),
         _ => throw new UnreachableException($"PlanView does not know {@event.GetType().Name}."),

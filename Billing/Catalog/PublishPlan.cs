@@ -20,20 +20,22 @@ public static class PublishPlan
     /// <param name="FeeTiming">Whether the fee is owed at the end of its period or at its beginning; at the end if absent.</param>
     /// <param name="TrialDays">How long a new subscription costs nothing, at most 730 days.</param>
     /// <param name="Entitlements">What subscribers may use; without any, nothing is bounded.</param>
+    /// <param name="ProductId">What the plan sells.</param>
     public sealed record NewPlan(
         string Key, string DisplayName, Money RecurringFee, Proration Proration, IReadOnlyList<Charge> Charges,
         BillingInterval Interval = BillingInterval.Month, FeeTiming FeeTiming = FeeTiming.InArrears, int TrialDays = 0,
-        NewEntitlements? Entitlements = null);
+        NewEntitlements? Entitlements = null, ProductId? ProductId = null);
 
     public sealed record NewPlanVersion(
         string DisplayName, Money RecurringFee, Proration Proration, IReadOnlyList<Charge> Charges,
         BillingInterval Interval = BillingInterval.Month, FeeTiming FeeTiming = FeeTiming.InArrears, int TrialDays = 0,
-        NewEntitlements? Entitlements = null);
+        NewEntitlements? Entitlements = null, ProductId? ProductId = null);
 
     /// <param name="Key">Set for a new plan, null for a new version.</param>
     /// <param name="KnownMeters">Those of the charges' meters that exist.</param>
     public sealed record Command(
-        PlanId PlanId, string? Key, bool KeyTaken, PlanTerms Terms, Grants? Entitlements, IReadOnlyCollection<string> KnownMeters, Instant At);
+        PlanId PlanId, string? Key, bool KeyTaken, PlanTerms Terms, Grants? Entitlements, ProductId? ProductId,
+        IReadOnlyCollection<string> KnownMeters, Instant At);
 
     public static Decision<PlanEvent> Decide(Command command, Plan plan)
     {
@@ -48,12 +50,13 @@ public static class PublishPlan
             ({ Key: null }, _) when command.Terms.Currency != plan.Latest!.Terms.Currency => Refusal.Because(
                 "plan.currency_fixed", $"All versions of the plan are in {plan.Latest.Terms.Currency}.", "recurring_fee.currency"),
             // The same terms again are what a repeated request asks for.
-            _ when command.Terms == plan.Latest?.Terms && command.Entitlements == plan.Latest.Entitlements => [],
+            _ when plan.Latest is { } latest && (command.Terms, command.Entitlements, command.ProductId)
+                == (latest.Terms, latest.Entitlements, latest.ProductId) => [],
             _ =>
             [
                 new PlanVersionPublished(
                     command.PlanId, plan.LatestVersion + 1, command.Key ?? plan.Latest!.Key, command.Terms, command.At,
-                    command.Entitlements),
+                    command.Entitlements, command.ProductId),
             ],
         };
     }
@@ -124,7 +127,7 @@ public static class PublishPlan
                 FeeTiming = request.FeeTiming,
                 TrialDays = request.TrialDays,
             },
-            request.Entitlements, caller, store, documents, clock, cancellation);
+            request.Entitlements, request.ProductId, caller, store, documents, clock, cancellation);
 
     private static Task<Results<Created<PlanView>, ProblemHttpResult>> PublishVersion(
         PlanId id, NewPlanVersion request, Caller caller, EventStore.EventStore store, Documents documents, TimeProvider clock,
@@ -137,11 +140,11 @@ public static class PublishPlan
                 FeeTiming = request.FeeTiming,
                 TrialDays = request.TrialDays,
             },
-            request.Entitlements, caller, store, documents, clock, cancellation);
+            request.Entitlements, request.ProductId, caller, store, documents, clock, cancellation);
 
     private static async Task<Results<Created<PlanView>, ProblemHttpResult>> Handle(
-        PlanId id, string? key, PlanTerms terms, NewEntitlements? entitlements, Caller caller, EventStore.EventStore store, Documents documents,
-        TimeProvider clock, CancellationToken cancellation)
+        PlanId id, string? key, PlanTerms terms, NewEntitlements? entitlements, ProductId? product, Caller caller, EventStore.EventStore store,
+        Documents documents, TimeProvider clock, CancellationToken cancellation)
     {
         Validate(key, terms, entitlements);
         PriceFault[] faults = [.. terms.Charges.Index().SelectMany(it => Faults(it.Item.ToPrice(), it.Index))];
@@ -163,6 +166,9 @@ public static class PublishPlan
         if (UnfitMeter(terms, known) is { } unfit)
             return unfit.ToProblem();
 
+        if (product is { } named && await ProductView.Find(documents, named, cancellation) is null)
+            return Refusal.Because("plan.product_unknown", "There is no such product.", "product_id").ToProblem();
+
         var at = clock.Now();
 
         var decided = await store.Transact(
@@ -172,7 +178,8 @@ public static class PublishPlan
             {
                 var taken = key is not null && await CatalogKeys.IsTaken(transaction, PlanView.Table, key, id.Value, token);
                 return await transaction.Decide<Plan, PlanEvent>(
-                    Plan.Stream(id), plan => Decide(new(id, key, taken, terms, entitlements?.ToGrants(), known.Keys, at), plan), token);
+                    Plan.Stream(id), plan => Decide(new(id, key, taken, terms, entitlements?.ToGrants(), product, known.Keys, at), plan),
+                    token);
             },
             cancellation);
         return decided.Refusal is { } refusal

@@ -31,6 +31,8 @@ public class EventContract
         { "api_key.revoked.v1", KeyRevoked() },
         { "meter.defined.v1", MeterDefined() },
         { "meter.version_published.v1", MeterVersionPublished() },
+        { "product.defined.v1", ProductDefined() },
+        { "price.published.v1", PricePublished() },
         { "plan.version_published.v1", PlanPublished() },
         { "subscription.started.v1", Started() },
         { "subscription.period_closed.v1", JanuaryClosed(TheRequest) },
@@ -101,13 +103,23 @@ public class EventContract
     }
 
     [Fact]
-    public void A_version_of_a_plan_keeps_what_it_grants()
+    public void A_version_of_a_plan_keeps_what_it_grants_and_sells()
     {
-        var sample = PlanPublished() with { Entitlements = EntitlementsChanged().Grants };
+        var sample = PlanPublished() with { Entitlements = EntitlementsChanged().Grants, ProductId = TheProduct };
         var json = Stored.Events.Serialize(sample);
 
         Approve.Text(Pretty.Json(json) + "\n", "plan.version_published.v1.entitlements.json");
         Stored.Events.Deserialize("plan.version_published.v1", json).ShouldBe(sample);
+    }
+
+    [Fact]
+    public void An_override_keeps_its_tenant_and_its_end()
+    {
+        var sample = PricePublished() with { TenantId = TheTenant, ValidUntil = FirstOfMarch };
+        var json = Stored.Events.Serialize(sample);
+
+        Approve.Text(Pretty.Json(json) + "\n", "price.published.v1.override.json");
+        Stored.Events.Deserialize("price.published.v1", json).ShouldBe(sample);
     }
 
     [Fact]
@@ -158,6 +170,8 @@ public class EventContract
         Fold.After(Tenant.Initial, Of<TenantEvent>()).Exists.ShouldBeTrue();
         Fold.After(ApiKey.Initial, Of<ApiKeyEvent>()).Status.ShouldBe(ApiKeyStatus.Revoked);
         Fold.After(Meter.Initial, Of<MeterEvent>()).Definition.ShouldNotBeNull();
+        Fold.After(Product.Initial, Of<ProductEvent>()).Exists.ShouldBeTrue();
+        Fold.After(Price.Initial, Of<PriceEvent>()).Exists.ShouldBeTrue();
         Fold.After(Plan.Initial, Of<PlanEvent>()).LatestVersion.ShouldBe(1);
         Fold.After(Billing.Subscriptions.Subscription.Initial, Of<SubscriptionEvent>()).PeriodNumber.ShouldBe(2);
         Fold.After(TenantEntitlements.Initial, Of<EntitlementsEvent>()).Version.ShouldBe(1);

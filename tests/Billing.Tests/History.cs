@@ -30,6 +30,8 @@ internal static class History
     public static readonly SubscriptionId TheSubscription = new(Guid.Parse("0198c0de-0000-7000-8000-000000000003"));
     public static readonly PlanId ThePlan = new(Guid.Parse("0198c0de-0000-7000-8000-000000000004"));
     public static readonly MeterId TheMeter = new(Guid.Parse("0198c0de-0000-7000-8000-000000000005"));
+    public static readonly ProductId TheProduct = new(Guid.Parse("0198c0de-0000-7000-8000-000000000060"));
+    public static readonly PriceId ThePrice = new(Guid.Parse("0198c0de-0000-7000-8000-000000000061"));
     public static readonly ApiKeyId TheKey = new(Guid.Parse("0198c0de-0000-7000-8000-000000000006"));
     public static readonly PaymentId ThePayment = new(Guid.Parse("0198c0de-0000-7000-8000-000000000011"));
     public static readonly PaymentMethodId ThePaymentMethod = new(Guid.Parse("0198c0de-0000-7000-8000-000000000012"));
@@ -63,6 +65,11 @@ internal static class History
 
     public static PlanVersionPublished PlanPublished(int version = 1, PlanTerms? terms = null) =>
         new(ThePlan, version, "standard", terms ?? Terms(), Noon);
+
+    public static ProductDefined ProductDefined() => new(TheProduct, "inference", "Inference", Business.ModelServices, Noon);
+
+    public static PricePublished PricePublished() =>
+        new(ThePrice, TenantId.Operator, "gpu-hour.h100", Currency.USD, UnitAmount: 2.10m, FirstOfFebruary, Noon);
 
     public static EntitlementsChanged EntitlementsChanged() => new(
         TheTenant, Version: 1,
