@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using Platform.Billing.AddOns;
 using Platform.Billing.ApiKeys;
 using Platform.Billing.Catalog;
 using Platform.Billing.Dunning;
@@ -42,6 +43,14 @@ namespace Platform.Billing;
 [JsonSerializable(typeof(PriceView))]
 [JsonSerializable(typeof(Page<PriceView>))]
 [JsonSerializable(typeof(PublishPrice.NewPrice))]
+[JsonSerializable(typeof(AddOnEvent))]
+[JsonSerializable(typeof(AddOnView))]
+[JsonSerializable(typeof(Page<AddOnView>))]
+[JsonSerializable(typeof(DefineAddOn.NewAddOn))]
+[JsonSerializable(typeof(SubscribedAddOnEvent))]
+[JsonSerializable(typeof(SubscribedAddOnView))]
+[JsonSerializable(typeof(Page<SubscribedAddOnView>))]
+[JsonSerializable(typeof(AttachAddOn.NewSubscribedAddOn))]
 [JsonSerializable(typeof(PlanEvent))]
 [JsonSerializable(typeof(PlanView))]
 [JsonSerializable(typeof(Page<PlanView>))]

@@ -1,5 +1,6 @@
 using MassTransit;
 using Platform.Billing;
+using Platform.Billing.AddOns;
 using Platform.Billing.ApiKeys;
 using Platform.Billing.Catalog;
 using Platform.Billing.Dunning;
@@ -30,7 +31,9 @@ builder.Services
     .AddSingleton<Projection, ProductProjection>()
     .AddSingleton<Projection, PriceProjection>()
     .AddSingleton<Projection, PlanProjection>()
+    .AddSingleton<Projection, AddOnProjection>()
     .AddSingleton<Projection, SubscriptionProjection>()
+    .AddSingleton<Projection, SubscribedAddOnProjection>()
     .AddSingleton<Projection, BillingPeriodRows>()
     .AddSingleton<Projection, EntitlementsProjection>()
     .AddSingleton<Projection, InvoiceProjection>()

@@ -1,3 +1,4 @@
+using Platform.Billing.AddOns;
 using Platform.Billing.ApiKeys;
 using Platform.Billing.Catalog;
 using Platform.Billing.Dunning;
@@ -51,6 +52,10 @@ public static class Routes
             PublishPlan.Map(plans);
             PlanView.Map(plans);
 
+            var addOns = app.MapGroup("/v1/add-ons").WithTags("Add-ons");
+            DefineAddOn.Map(addOns);
+            AddOnView.Map(addOns);
+
             PreviewRating.Map(app.MapGroup("/v1/rating").WithTags("Rating"));
 
             var subscriptions = app.MapGroup("/v1/subscriptions").WithTags("Subscriptions");
@@ -61,6 +66,9 @@ public static class Routes
             PauseSubscription.Map(subscriptions);
             CancelSubscription.Map(subscriptions);
             SubscriptionView.Map(subscriptions);
+            AttachAddOn.Map(subscriptions);
+            RemoveAddOn.Map(subscriptions);
+            SubscribedAddOnView.Map(subscriptions);
 
             EntitlementsView.Map(app.MapGroup("/v1/entitlements").WithTags("Entitlements"));
 

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
+using Platform.Billing.AddOns;
 using Platform.Billing.ApiKeys;
 using Platform.Billing.Catalog;
 using Platform.Billing.Entitlements;
@@ -23,7 +24,8 @@ public static class Stored
     public static readonly EventTypes Events = new(
         Options,
         typeof(TenantEvent), typeof(ApiKeyEvent), typeof(MeterEvent), typeof(ProductEvent), typeof(PriceEvent), typeof(PlanEvent),
-        typeof(SubscriptionEvent), typeof(InvoiceEvent), typeof(PaymentMethodEvent), typeof(PaymentEvent), typeof(EntitlementsEvent));
+        typeof(AddOnEvent), typeof(SubscriptionEvent), typeof(SubscribedAddOnEvent), typeof(InvoiceEvent), typeof(PaymentMethodEvent),
+        typeof(PaymentEvent), typeof(EntitlementsEvent));
 
     /// <summary>Every message this process publishes.</summary>
     public static readonly MessageTypes MessageTypes = new(

@@ -47,6 +47,9 @@ public sealed record PlanView(
         }
         : null;
 
+    /// <summary>Null where the version names none.</summary>
+    public ProductId? ProductOf(int version) => Versions.FirstOrDefault(it => it.Version == version)?.ProductId;
+
     /// <summary>Null where the version states nothing.</summary>
     public Grants? EntitlementsOf(int version) => Versions.FirstOrDefault(it => it.Version == version)?.Entitlements;
 

@@ -20,7 +20,7 @@ public static class PublishPlan
     /// <param name="FeeTiming">Whether the fee is owed at the end of its period or at its beginning; at the end if absent.</param>
     /// <param name="TrialDays">How long a new subscription costs nothing, at most 730 days.</param>
     /// <param name="Entitlements">What subscribers may use; without any, nothing is bounded.</param>
-    /// <param name="ProductId">What the plan sells.</param>
+    /// <param name="ProductId">What the plan sells, named on its invoice lines.</param>
     public sealed record NewPlan(
         string Key, string DisplayName, Money RecurringFee, Proration Proration, IReadOnlyList<Charge> Charges,
         BillingInterval Interval = BillingInterval.Month, FeeTiming FeeTiming = FeeTiming.InArrears, int TrialDays = 0,

@@ -1,5 +1,6 @@
 using System.Reflection;
 using System.Text.Json.Serialization;
+using Platform.Billing.AddOns;
 using Platform.Billing.ApiKeys;
 using Platform.Billing.Catalog;
 using Platform.Billing.Entitlements;
@@ -33,6 +34,9 @@ public class EventContract
         { "meter.version_published.v1", MeterVersionPublished() },
         { "product.defined.v1", ProductDefined() },
         { "price.published.v1", PricePublished() },
+        { "add_on.defined.v1", AddOnDefined() },
+        { "subscribed_add_on.attached.v1", AddOnAttached() },
+        { "subscribed_add_on.removed.v1", new AddOnRemoved(Noon) },
         { "plan.version_published.v1", PlanPublished() },
         { "subscription.started.v1", Started() },
         { "subscription.period_closed.v1", JanuaryClosed(TheRequest) },
@@ -172,6 +176,8 @@ public class EventContract
         Fold.After(Meter.Initial, Of<MeterEvent>()).Definition.ShouldNotBeNull();
         Fold.After(Product.Initial, Of<ProductEvent>()).Exists.ShouldBeTrue();
         Fold.After(Price.Initial, Of<PriceEvent>()).Exists.ShouldBeTrue();
+        Fold.After(AddOn.Initial, Of<AddOnEvent>()).Exists.ShouldBeTrue();
+        Fold.After(SubscribedAddOn.Initial, Of<SubscribedAddOnEvent>()).IsRemoved.ShouldBeTrue();
         Fold.After(Plan.Initial, Of<PlanEvent>()).LatestVersion.ShouldBe(1);
         Fold.After(Billing.Subscriptions.Subscription.Initial, Of<SubscriptionEvent>()).PeriodNumber.ShouldBe(2);
         Fold.After(TenantEntitlements.Initial, Of<EntitlementsEvent>()).Version.ShouldBe(1);

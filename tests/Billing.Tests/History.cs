@@ -1,4 +1,5 @@
 using NodaTime;
+using Platform.Billing.AddOns;
 using Platform.Billing.ApiKeys;
 using Platform.Billing.Catalog;
 using Platform.Billing.Entitlements;
@@ -32,6 +33,8 @@ internal static class History
     public static readonly MeterId TheMeter = new(Guid.Parse("0198c0de-0000-7000-8000-000000000005"));
     public static readonly ProductId TheProduct = new(Guid.Parse("0198c0de-0000-7000-8000-000000000060"));
     public static readonly PriceId ThePrice = new(Guid.Parse("0198c0de-0000-7000-8000-000000000061"));
+    public static readonly AddOnId TheAddOn = new(Guid.Parse("0198c0de-0000-7000-8000-000000000062"));
+    public static readonly SubscribedAddOnId TheSubscribedAddOn = new(Guid.Parse("0198c0de-0000-7000-8000-000000000063"));
     public static readonly ApiKeyId TheKey = new(Guid.Parse("0198c0de-0000-7000-8000-000000000006"));
     public static readonly PaymentId ThePayment = new(Guid.Parse("0198c0de-0000-7000-8000-000000000011"));
     public static readonly PaymentMethodId ThePaymentMethod = new(Guid.Parse("0198c0de-0000-7000-8000-000000000012"));
@@ -70,6 +73,12 @@ internal static class History
 
     public static PricePublished PricePublished() =>
         new(ThePrice, TenantId.Operator, "gpu-hour.h100", Currency.USD, UnitAmount: 2.10m, FirstOfFebruary, Noon);
+
+    public static AddOnDefined AddOnDefined(AddOnKind kind = AddOnKind.Recurring) =>
+        new(TheAddOn, "static-ip", "Static address", new(3_10, Currency.EUR), kind, Noon, TheProduct);
+
+    public static AddOnAttached AddOnAttached(AddOnKind kind = AddOnKind.Recurring, Instant? at = null) => new(
+        TheSubscribedAddOn, TheSubscription, TheAddOn, "Static address", new(3_10, Currency.EUR), kind, Quantity: 2, at ?? Noon, TheProduct);
 
     public static EntitlementsChanged EntitlementsChanged() => new(
         TheTenant, Version: 1,
