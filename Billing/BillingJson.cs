@@ -1,7 +1,9 @@
 using System.Text.Json.Serialization;
+using Platform.Billing.AddOns;
 using Platform.Billing.ApiKeys;
 using Platform.Billing.Catalog;
 using Platform.Billing.Dunning;
+using Platform.Billing.Entitlements;
 using Platform.Billing.Invoices;
 using Platform.Billing.Ledger;
 using Platform.Billing.Payments;
@@ -33,6 +35,22 @@ namespace Platform.Billing;
 [JsonSerializable(typeof(Page<MeterView>))]
 [JsonSerializable(typeof(DefineMeter.NewMeter))]
 [JsonSerializable(typeof(DefineMeter.NewMeterVersion))]
+[JsonSerializable(typeof(ProductEvent))]
+[JsonSerializable(typeof(ProductView))]
+[JsonSerializable(typeof(Page<ProductView>))]
+[JsonSerializable(typeof(DefineProduct.NewProduct))]
+[JsonSerializable(typeof(PriceEvent))]
+[JsonSerializable(typeof(PriceView))]
+[JsonSerializable(typeof(Page<PriceView>))]
+[JsonSerializable(typeof(PublishPrice.NewPrice))]
+[JsonSerializable(typeof(AddOnEvent))]
+[JsonSerializable(typeof(AddOnView))]
+[JsonSerializable(typeof(Page<AddOnView>))]
+[JsonSerializable(typeof(DefineAddOn.NewAddOn))]
+[JsonSerializable(typeof(SubscribedAddOnEvent))]
+[JsonSerializable(typeof(SubscribedAddOnView))]
+[JsonSerializable(typeof(Page<SubscribedAddOnView>))]
+[JsonSerializable(typeof(AttachAddOn.NewSubscribedAddOn))]
 [JsonSerializable(typeof(PlanEvent))]
 [JsonSerializable(typeof(PlanView))]
 [JsonSerializable(typeof(Page<PlanView>))]
@@ -51,6 +69,8 @@ namespace Platform.Billing;
 [JsonSerializable(typeof(ReplayInvoice.Replayed))]
 [JsonSerializable(typeof(ChangeQuantity.QuantityChange))]
 [JsonSerializable(typeof(PauseSubscription.Pause))]
+[JsonSerializable(typeof(EntitlementsEvent))]
+[JsonSerializable(typeof(EntitlementsView))]
 [JsonSerializable(typeof(InvoiceEvent))]
 [JsonSerializable(typeof(InvoiceView))]
 [JsonSerializable(typeof(Page<InvoiceView>))]

@@ -1,8 +1,10 @@
 using MassTransit;
 using Platform.Billing;
+using Platform.Billing.AddOns;
 using Platform.Billing.ApiKeys;
 using Platform.Billing.Catalog;
 using Platform.Billing.Dunning;
+using Platform.Billing.Entitlements;
 using Platform.Billing.Invoices;
 using Platform.Billing.Ledger;
 using Platform.Billing.Payments;
@@ -26,9 +28,14 @@ builder.Services
     .AddSingleton<Projection, TenantProjection>()
     .AddSingleton<Projection, ApiKeyProjection>()
     .AddSingleton<Projection, MeterProjection>()
+    .AddSingleton<Projection, ProductProjection>()
+    .AddSingleton<Projection, PriceProjection>()
     .AddSingleton<Projection, PlanProjection>()
+    .AddSingleton<Projection, AddOnProjection>()
     .AddSingleton<Projection, SubscriptionProjection>()
+    .AddSingleton<Projection, SubscribedAddOnProjection>()
     .AddSingleton<Projection, BillingPeriodRows>()
+    .AddSingleton<Projection, EntitlementsProjection>()
     .AddSingleton<Projection, InvoiceProjection>()
     .AddSingleton<Projection, LedgerEntries>()
     .AddSingleton<BilledPlans>()

@@ -1,6 +1,8 @@
+using Platform.Billing.AddOns;
 using Platform.Billing.ApiKeys;
 using Platform.Billing.Catalog;
 using Platform.Billing.Dunning;
+using Platform.Billing.Entitlements;
 using Platform.Billing.Invoices;
 using Platform.Billing.Ledger;
 using Platform.Billing.Payments;
@@ -38,9 +40,21 @@ public static class Routes
             DefineMeter.Map(meters);
             MeterView.Map(meters);
 
+            var products = app.MapGroup("/v1/products").WithTags("Products");
+            DefineProduct.Map(products);
+            ProductView.Map(products);
+
+            var prices = app.MapGroup("/v1/prices").WithTags("Prices");
+            PublishPrice.Map(prices);
+            PriceView.Map(prices);
+
             var plans = app.MapGroup("/v1/plans").WithTags("Plans");
             PublishPlan.Map(plans);
             PlanView.Map(plans);
+
+            var addOns = app.MapGroup("/v1/add-ons").WithTags("Add-ons");
+            DefineAddOn.Map(addOns);
+            AddOnView.Map(addOns);
 
             PreviewRating.Map(app.MapGroup("/v1/rating").WithTags("Rating"));
 
@@ -52,6 +66,11 @@ public static class Routes
             PauseSubscription.Map(subscriptions);
             CancelSubscription.Map(subscriptions);
             SubscriptionView.Map(subscriptions);
+            AttachAddOn.Map(subscriptions);
+            RemoveAddOn.Map(subscriptions);
+            SubscribedAddOnView.Map(subscriptions);
+
+            EntitlementsView.Map(app.MapGroup("/v1/entitlements").WithTags("Entitlements"));
 
             var usage = app.MapGroup("/v1/usage").WithTags("Usage");
             ReportUsage.Map(usage);

@@ -1,7 +1,9 @@
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
+using Platform.Billing.AddOns;
 using Platform.Billing.ApiKeys;
 using Platform.Billing.Catalog;
+using Platform.Billing.Entitlements;
 using Platform.Billing.Invoices;
 using Platform.Billing.Payments;
 using Platform.Billing.Subscriptions;
@@ -21,14 +23,16 @@ public static class Stored
     /// <summary>Every event this process records, under its permanent name.</summary>
     public static readonly EventTypes Events = new(
         Options,
-        typeof(TenantEvent), typeof(ApiKeyEvent), typeof(MeterEvent), typeof(PlanEvent), typeof(SubscriptionEvent),
-        typeof(InvoiceEvent), typeof(PaymentMethodEvent), typeof(PaymentEvent));
+        typeof(TenantEvent), typeof(ApiKeyEvent), typeof(MeterEvent), typeof(ProductEvent), typeof(PriceEvent), typeof(PlanEvent),
+        typeof(AddOnEvent), typeof(SubscriptionEvent), typeof(SubscribedAddOnEvent), typeof(InvoiceEvent), typeof(PaymentMethodEvent),
+        typeof(PaymentEvent), typeof(EntitlementsEvent));
 
     /// <summary>Every message this process publishes.</summary>
     public static readonly MessageTypes MessageTypes = new(
         ContractsJson.Options,
         typeof(Messages.TenantRegistered), typeof(Messages.ApiKeyIssued), typeof(Messages.ApiKeyRevoked),
-        typeof(Messages.InvoiceFinalized), typeof(Messages.TenantSuspended), typeof(Messages.TenantReinstated));
+        typeof(Messages.InvoiceFinalized), typeof(Messages.TenantSuspended), typeof(Messages.TenantReinstated),
+        typeof(Messages.EntitlementsChanged));
 
     public static JsonTypeInfo<T> Json<T>() => (JsonTypeInfo<T>)Options.GetTypeInfo(typeof(T));
 }

@@ -43,6 +43,42 @@ public readonly record struct MeterId(Guid Value) : IId<MeterId>
     public override string ToString() => Value.ToString();
 }
 
+[JsonConverter(typeof(IdConverter<ProductId>))]
+public readonly record struct ProductId(Guid Value) : IId<ProductId>
+{
+    public static ProductId New() => new(Guid.CreateVersion7());
+    public static ProductId From(Guid value) => new(value);
+    public static bool TryParse(string? text, out ProductId id) => Id.TryParse(text, out id);
+    public override string ToString() => Value.ToString();
+}
+
+[JsonConverter(typeof(IdConverter<PriceId>))]
+public readonly record struct PriceId(Guid Value) : IId<PriceId>
+{
+    public static PriceId New() => new(Guid.CreateVersion7());
+    public static PriceId From(Guid value) => new(value);
+    public static bool TryParse(string? text, out PriceId id) => Id.TryParse(text, out id);
+    public override string ToString() => Value.ToString();
+}
+
+[JsonConverter(typeof(IdConverter<AddOnId>))]
+public readonly record struct AddOnId(Guid Value) : IId<AddOnId>
+{
+    public static AddOnId New() => new(Guid.CreateVersion7());
+    public static AddOnId From(Guid value) => new(value);
+    public static bool TryParse(string? text, out AddOnId id) => Id.TryParse(text, out id);
+    public override string ToString() => Value.ToString();
+}
+
+[JsonConverter(typeof(IdConverter<SubscribedAddOnId>))]
+public readonly record struct SubscribedAddOnId(Guid Value) : IId<SubscribedAddOnId>
+{
+    public static SubscribedAddOnId New() => new(Guid.CreateVersion7());
+    public static SubscribedAddOnId From(Guid value) => new(value);
+    public static bool TryParse(string? text, out SubscribedAddOnId id) => Id.TryParse(text, out id);
+    public override string ToString() => Value.ToString();
+}
+
 [JsonConverter(typeof(IdConverter<SubscriptionId>))]
 public readonly record struct SubscriptionId(Guid Value) : IId<SubscriptionId>
 {

@@ -25,6 +25,7 @@ builder.AddPlatformBus("scheduler", bus =>
     bus.AddConsumer<TenantReinstatedConsumer>();
     bus.AddConsumer<ApiKeyIssuedConsumer>();
     bus.AddConsumer<ApiKeyRevokedConsumer>();
+    bus.AddConsumer<EntitlementsChangedConsumer>();
     bus.AddConsumer<WorkerRegisteredConsumer>();
     bus.AddConsumer<WorkerHeartbeatConsumer>();
     bus.AddConsumer<WorkerDrainedConsumer>();

@@ -5,6 +5,7 @@ using Microsoft.AspNetCore.Mvc;
 using Platform.EventStore;
 using Platform.Scheduler.Fleet;
 using Platform.Scheduler.Jobs;
+using Platform.Scheduler.Tenants;
 using Platform.ServiceDefaults;
 
 namespace Platform.Scheduler;
@@ -17,6 +18,7 @@ namespace Platform.Scheduler;
 [JsonSerializable(typeof(WorkerView))]
 [JsonSerializable(typeof(Page<ListWorkers.FleetWorker>))]
 [JsonSerializable(typeof(SubmitJob.JobSubmission))]
+[JsonSerializable(typeof(Entitlements))]
 [JsonSerializable(typeof(ProblemDetails))]
 public sealed partial class SchedulerJson : JsonSerializerContext
 {

@@ -3,6 +3,7 @@ using System.Text.Json.Serialization;
 using System.Text.Json.Serialization.Metadata;
 using Microsoft.AspNetCore.Http.HttpResults;
 using NodaTime;
+using Platform.Billing.Entitlements;
 using Platform.Billing.Rating;
 using Platform.Contracts;
 using Platform.EventStore;
@@ -29,6 +30,14 @@ public sealed record PlanView(
         /// <summary>When use of a running period comes to it, that period is invoiced up to then; absent where nothing bounds it.</summary>
         [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
         public Money? InvoiceThreshold { get; init; }
+
+        /// <summary>What subscribers may use; absent where nothing is stated.</summary>
+        [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+        public Grants? Entitlements { get; init; }
+
+        /// <summary>What it sells; absent where that is not told apart.</summary>
+        [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+        public ProductId? ProductId { get; init; }
     }
 
     /// <summary>What rating needs of one version; versions never change.</summary>
@@ -41,6 +50,12 @@ public sealed record PlanView(
             InvoiceThreshold = found.InvoiceThreshold,
         }
         : null;
+
+    /// <summary>Null where the version names none.</summary>
+    public ProductId? ProductOf(int version) => Versions.FirstOrDefault(it => it.Version == version)?.ProductId;
+
+    /// <summary>Null where the version states nothing.</summary>
+    public Grants? EntitlementsOf(int version) => Versions.FirstOrDefault(it => it.Version == version)?.Entitlements;
 
     public static void Map(RouteGroupBuilder plans)
     {
@@ -85,6 +100,8 @@ public sealed class PlanProjection : DocumentProjection<PlanView, PlanEvent>
                     FeeTiming = terms.FeeTiming,
                     TrialDays = terms.TrialDays,
                     InvoiceThreshold = terms.InvoiceThreshold,
+                    Entitlements = it.Entitlements,
+                    ProductId = it.ProductId,
                 },
             ]),
         _ => throw new UnreachableException($"PlanView does not know {@event.GetType().Name}."),

@@ -1,5 +1,6 @@
 using Microsoft.AspNetCore.Http.HttpResults;
 using NodaTime;
+using Platform.Billing.Entitlements;
 using Platform.Billing.Rating;
 using Platform.Contracts;
 using Platform.EventStore;
@@ -19,20 +20,23 @@ public static class PublishPlan
     /// <param name="FeeTiming">Whether the fee is owed at the end of its period or at its beginning; at the end if absent.</param>
     /// <param name="TrialDays">How long a new subscription costs nothing, at most 730 days.</param>
     /// <param name="InvoiceThreshold">When use of a running period comes to it, that period is invoiced up to then; never if absent.</param>
+    /// <param name="Entitlements">What subscribers may use; without any, nothing is bounded.</param>
+    /// <param name="ProductId">What the plan sells, named on its invoice lines.</param>
     public sealed record NewPlan(
         string Key, string DisplayName, Money RecurringFee, Proration Proration, IReadOnlyList<Charge> Charges,
         BillingInterval Interval = BillingInterval.Month, FeeTiming FeeTiming = FeeTiming.InArrears, int TrialDays = 0,
-        Money? InvoiceThreshold = null);
+        Money? InvoiceThreshold = null, NewEntitlements? Entitlements = null, ProductId? ProductId = null);
 
     public sealed record NewPlanVersion(
         string DisplayName, Money RecurringFee, Proration Proration, IReadOnlyList<Charge> Charges,
         BillingInterval Interval = BillingInterval.Month, FeeTiming FeeTiming = FeeTiming.InArrears, int TrialDays = 0,
-        Money? InvoiceThreshold = null);
+        Money? InvoiceThreshold = null, NewEntitlements? Entitlements = null, ProductId? ProductId = null);
 
     /// <param name="Key">Set for a new plan, null for a new version.</param>
     /// <param name="KnownMeters">Those of the charges' meters that exist.</param>
     public sealed record Command(
-        PlanId PlanId, string? Key, bool KeyTaken, PlanTerms Terms, IReadOnlyCollection<string> KnownMeters, Instant At);
+        PlanId PlanId, string? Key, bool KeyTaken, PlanTerms Terms, Grants? Entitlements, ProductId? ProductId,
+        IReadOnlyCollection<string> KnownMeters, Instant At);
 
     public static Decision<PlanEvent> Decide(Command command, Plan plan)
     {
@@ -44,14 +48,16 @@ public static class PublishPlan
             ({ Key: not null }, { LatestVersion: > 0 }) => [],
             ({ Key: null }, { LatestVersion: 0 }) => Refusal.Because("plan.not_found", "There is no such plan."),
             ({ KeyTaken: true }, _) => Refusal.Because("plan.key_taken", "Another plan has this key."),
-            ({ Key: null }, _) when command.Terms.Currency != plan.Currency => Refusal.Because(
-                "plan.currency_fixed", $"All versions of the plan are in {plan.Currency}.", "recurring_fee.currency"),
+            ({ Key: null }, _) when command.Terms.Currency != plan.Latest!.Terms.Currency => Refusal.Because(
+                "plan.currency_fixed", $"All versions of the plan are in {plan.Latest.Terms.Currency}.", "recurring_fee.currency"),
             // The same terms again are what a repeated request asks for.
-            _ when command.Terms == plan.LatestTerms => [],
+            _ when plan.Latest is { } latest && (command.Terms, command.Entitlements, command.ProductId)
+                == (latest.Terms, latest.Entitlements, latest.ProductId) => [],
             _ =>
             [
                 new PlanVersionPublished(
-                    command.PlanId, plan.LatestVersion + 1, command.Key ?? plan.Key!, command.Terms, command.At),
+                    command.PlanId, plan.LatestVersion + 1, command.Key ?? plan.Latest!.Key, command.Terms, command.At,
+                    command.Entitlements, command.ProductId),
             ],
         };
     }
@@ -62,7 +68,7 @@ public static class PublishPlan
         plans.MapPost("/{id}/versions", PublishVersion).WithName("PublishPlanVersion").ForOperators().Idempotent();
     }
 
-    private static void Validate(string? key, PlanTerms terms)
+    private static void Validate(string? key, PlanTerms terms, NewEntitlements? entitlements)
     {
         var errors = new FieldErrors()
             .Require(key is null || CatalogKeys.IsValid(key), "key", CatalogKeys.Rule)
@@ -92,6 +98,7 @@ public static class PublishPlan
             }
         }
 
+        entitlements?.Check(errors);
         errors.ThrowIfAny();
     }
 
@@ -126,7 +133,7 @@ public static class PublishPlan
                 TrialDays = request.TrialDays,
                 InvoiceThreshold = request.InvoiceThreshold,
             },
-            caller, store, documents, clock, cancellation);
+            request.Entitlements, request.ProductId, caller, store, documents, clock, cancellation);
 
     private static Task<Results<Created<PlanView>, ProblemHttpResult>> PublishVersion(
         PlanId id, NewPlanVersion request, Caller caller, EventStore.EventStore store, Documents documents, TimeProvider clock,
@@ -140,13 +147,13 @@ public static class PublishPlan
                 TrialDays = request.TrialDays,
                 InvoiceThreshold = request.InvoiceThreshold,
             },
-            caller, store, documents, clock, cancellation);
+            request.Entitlements, request.ProductId, caller, store, documents, clock, cancellation);
 
     private static async Task<Results<Created<PlanView>, ProblemHttpResult>> Handle(
-        PlanId id, string? key, PlanTerms terms, Caller caller, EventStore.EventStore store, Documents documents,
-        TimeProvider clock, CancellationToken cancellation)
+        PlanId id, string? key, PlanTerms terms, NewEntitlements? entitlements, ProductId? product, Caller caller, EventStore.EventStore store,
+        Documents documents, TimeProvider clock, CancellationToken cancellation)
     {
-        Validate(key, terms);
+        Validate(key, terms, entitlements);
         PriceFault[] faults = [.. terms.Charges.Index().SelectMany(it => Faults(it.Item.ToPrice(), it.Index))];
         if (faults.Length > 0)
             return faults.ToProblem();
@@ -166,6 +173,9 @@ public static class PublishPlan
         if (UnfitMeter(terms, known) is { } unfit)
             return unfit.ToProblem();
 
+        if (product is { } named && await ProductView.Find(documents, named, cancellation) is null)
+            return Refusal.Because("plan.product_unknown", "There is no such product.", "product_id").ToProblem();
+
         var at = clock.Now();
 
         var decided = await store.Transact(
@@ -175,7 +185,8 @@ public static class PublishPlan
             {
                 var taken = key is not null && await CatalogKeys.IsTaken(transaction, PlanView.Table, key, id.Value, token);
                 return await transaction.Decide<Plan, PlanEvent>(
-                    Plan.Stream(id), plan => Decide(new(id, key, taken, terms, known.Keys, at), plan), token);
+                    Plan.Stream(id), plan => Decide(new(id, key, taken, terms, entitlements?.ToGrants(), product, known.Keys, at), plan),
+                    token);
             },
             cancellation);
         return decided.Refusal is { } refusal

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using NodaTime;
 using Npgsql;
+using Platform.Billing.AddOns;
 using Platform.Billing.Catalog;
 using Platform.Billing.Rating;
 using Platform.Billing.Subscriptions;
@@ -11,7 +12,7 @@ using Subscription = Platform.Billing.Subscriptions.Subscription;
 namespace Platform.Billing.Invoices;
 
 /// <summary>One plan of a subscription and what it bills in the time in which it ran.</summary>
-public sealed record BilledPlan(PlanSpan Span, PlanTerms Terms, IReadOnlyList<BilledMeter> Meters)
+public sealed record BilledPlan(PlanSpan Span, PlanTerms Terms, IReadOnlyList<BilledMeter> Meters, ProductId? ProductId)
 {
     /// <summary>What is owed for a period, and for usage that came late in the time of any plan, the newest plan first.</summary>
     /// <param name="period">The period to close.</param>
@@ -30,7 +31,14 @@ public sealed record BilledPlan(PlanSpan Span, PlanTerms Terms, IReadOnlyList<Bi
             var rated = plan.Span.End is null
                 ? RatePeriod.Rate(plan.Terms, period, whole, zone, usage, subscription.PlanEndsAt(period.End), subscription.FeeOf(period))
                 : RatePeriod.RateLate(plan.Terms, usage);
-            lines.AddRange(rated.Select(line => line with { SubscriptionId = id, Plan = plan.Span }));
+            lines.AddRange(rated.Select(line => line with { SubscriptionId = id, Plan = plan.Span, ProductId = plan.ProductId }));
+        }
+
+        // Add-ons end with the subscription; what is billed later is late usage alone.
+        if (subscription.EndedAt is null)
+        {
+            var addOns = await SubscribedAddOnView.Of(connection, tenant, id, cancellation);
+            lines.AddRange(RateAddOns.Lines(addOns, period, whole, zone).Select(line => line with { SubscriptionId = id }));
         }
 
         return lines;
@@ -47,7 +55,9 @@ public sealed record BilledPlan(PlanSpan Span, PlanTerms Terms, IReadOnlyList<Bi
 /// <summary>The terms and meters of plans' versions. A version never changes, so each is read from the catalog once.</summary>
 public sealed class BilledPlans(Documents documents)
 {
-    private readonly ConcurrentDictionary<(PlanId, int), (PlanTerms Terms, IReadOnlyList<BilledMeter> Meters)> known = new();
+    private sealed record Known(PlanTerms Terms, IReadOnlyList<BilledMeter> Meters, ProductId? ProductId);
+
+    private readonly ConcurrentDictionary<(PlanId, int), Known> known = new();
 
     /// <summary>All plans that the subscription was on, oldest first.</summary>
     public async Task<IReadOnlyList<BilledPlan>> Of(Subscription subscription, CancellationToken cancellation)
@@ -55,8 +65,8 @@ public sealed class BilledPlans(Documents documents)
         var plans = new List<BilledPlan>();
         foreach (var span in subscription.Plans)
         {
-            var (terms, meters) = await Version(span, cancellation);
-            plans.Add(new(span, span.Trial ? terms.OnTrial() : terms, meters));
+            var (terms, meters, product) = await Version(span, cancellation);
+            plans.Add(new(span, span.Trial ? terms.OnTrial() : terms, meters, product));
         }
 
         return plans;
@@ -71,15 +81,15 @@ public sealed class BilledPlans(Documents documents)
             return [];
 
         var (span, zone) = (next.Subscription.Plans[^1], DateTimeZoneProviders.Tzdb[subscription.TimeZone]);
-        var (terms, _) = await Version(span, cancellation);
+        var (terms, _, product) = await Version(span, cancellation);
         return
         [
             .. RecurringFee.InAdvance(terms, fee, BillingPeriods.Containing(end, span.Cycle, zone), zone)
-                .Select(line => line with { SubscriptionId = id, Plan = span }),
+                .Select(line => line with { SubscriptionId = id, Plan = span, ProductId = product }),
         ];
     }
 
-    private async Task<(PlanTerms Terms, IReadOnlyList<BilledMeter> Meters)> Version(PlanSpan span, CancellationToken cancellation)
+    private async Task<Known> Version(PlanSpan span, CancellationToken cancellation)
     {
         var key = (span.PlanId, span.PlanVersion);
         if (!known.TryGetValue(key, out var version))
@@ -87,12 +97,13 @@ public sealed class BilledPlans(Documents documents)
         return version;
     }
 
-    private async Task<(PlanTerms Terms, IReadOnlyList<BilledMeter> Meters)> Read(PlanSpan span, CancellationToken cancellation)
+    private async Task<Known> Read(PlanSpan span, CancellationToken cancellation)
     {
-        var terms = (await PlanView.Find(documents, span.PlanId, cancellation))?.TermsOf(span.PlanVersion)
+        var plan = await PlanView.Find(documents, span.PlanId, cancellation);
+        var terms = plan?.TermsOf(span.PlanVersion)
             ?? throw new InvalidOperationException($"Plan {span.PlanId} has no version {span.PlanVersion}.");
         var meters = await MeterView.OfKeys(documents, terms.Charges.Select(charge => charge.Meter), cancellation);
-        return (terms, [.. meters.Select(meter => AtVersion(meter, terms))]);
+        return new(terms, [.. meters.Select(meter => AtVersion(meter, terms))], plan!.ProductOf(span.PlanVersion));
     }
 
     private static BilledMeter AtVersion(MeterView meter, PlanTerms terms)

@@ -22,7 +22,7 @@ public static class DraftInvoice
             .. command.Content.Lines.Select((line, index) => new InvoiceLineAdded(
                 index + 1, line.Kind, line.Description, line.Meter, line.Quantity, line.Unit, line.UnitAmount, line.Amount,
                 line.Window.Start, line.Window.End, command.At, line.SubscriptionId, line.Plan?.PlanId, line.Plan?.PlanVersion,
-                line.Breakdown)),
+                line.Breakdown, line.ProductId)),
         ],
         _ => [],
     };

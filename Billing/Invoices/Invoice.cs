@@ -61,13 +61,15 @@ public sealed record InvoicedSubscription(
 /// <param name="SubscriptionId">What it is owed for; absent where it is owed for no single one.</param>
 /// <param name="PlanId">The plan that the window ran on.</param>
 /// <param name="Breakdown">How the amount came about; absent where it is just quantity times unit amount.</param>
+/// <param name="ProductId">What is sold; absent where that is not told apart.</param>
 public sealed record InvoiceLineAdded(
     int Line, LineKind Kind, string Description, string? Meter, decimal Quantity, string Unit, decimal? UnitAmount, Money Amount,
     Instant WindowStart, Instant WindowEnd, Instant At,
     [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] SubscriptionId? SubscriptionId = null,
     [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] PlanId? PlanId = null,
     [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] int? PlanVersion = null,
-    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyList<RatingStep>? Breakdown = null)
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyList<RatingStep>? Breakdown = null,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] ProductId? ProductId = null)
     : InvoiceEvent;
 
 /// <param name="Number">Gapless per issuer and year, for example <c>2026-000042</c>.</param>

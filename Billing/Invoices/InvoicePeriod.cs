@@ -1,4 +1,5 @@
 using NodaTime;
+using Platform.Billing.Entitlements;
 using Platform.Billing.Subscriptions;
 using Platform.Billing.Tenants;
 using Platform.Billing.Usage;
@@ -16,7 +17,8 @@ namespace Platform.Billing.Invoices;
 /// none.
 /// </summary>
 public sealed class InvoicePeriod(
-    EventStore.EventStore store, ComposeInvoice compose, BilledPlans plans, RollUpUsage rollUp, UsageLimits limits, TenantClock clock)
+    EventStore.EventStore store, Documents documents, ComposeInvoice compose, BilledPlans plans, RollUpUsage rollUp, UsageLimits limits,
+    TenantClock clock)
 {
     /// <param name="InvoiceId">The invoice that was made; null where there was nothing to invoice.</param>
     public sealed record Outcome(InvoiceId? InvoiceId, Refusal? Refusal);
@@ -145,6 +147,7 @@ public sealed class InvoicePeriod(
         var number = await InvoiceNumbers.Next(transaction, at.InUtc().Year, cancellation);
         var final = FinalizeInvoice.Decide(new(number, tree, terms, at), invoice);
         await transaction.Append(Invoice.Stream(tenant, invoiceId), expectedVersion: 0, cancellation, [.. draft.Events, .. final.Events]);
+        await RecordEntitlements.After([.. endings.SelectMany(ending => ending.Events)], transaction, documents, at, cancellation);
         transaction.Publish(new Messages.InvoiceFinalized(
             invoiceId, tenant, [.. content.Periods.Select(it => it.SubscriptionId)], number, invoice.Total, content.Period.Start,
             content.Period.End, at));

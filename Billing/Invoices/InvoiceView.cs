@@ -52,13 +52,15 @@ public sealed record InvoiceView(
     /// <param name="SubscriptionId">What it is owed for; absent where it is owed for no single one.</param>
     /// <param name="PlanId">The plan that the window ran on.</param>
     /// <param name="Breakdown">How the amount came about, summing to it before rounding; absent where it is quantity times unit amount.</param>
+    /// <param name="ProductId">What is sold; absent where that is not told apart.</param>
     public sealed record InvoiceLine(
         int Number, LineKind Kind, string Description, string? Meter, decimal Quantity, string Unit, decimal? UnitAmount,
         Money Amount, Instant WindowStart, Instant WindowEnd,
         [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] SubscriptionId? SubscriptionId = null,
         [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] PlanId? PlanId = null,
         [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] int? PlanVersion = null,
-        [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyList<RatingStep>? Breakdown = null);
+        [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyList<RatingStep>? Breakdown = null,
+        [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] ProductId? ProductId = null);
 
     public static InvoiceView? Fold(InvoiceView? view, InvoiceEvent @event) => (view, @event) switch
     {
@@ -76,7 +78,7 @@ public sealed record InvoiceView(
                 .. draft.Lines,
                 new(
                     it.Line, it.Kind, it.Description, it.Meter, it.Quantity, it.Unit, it.UnitAmount, it.Amount, it.WindowStart,
-                    it.WindowEnd, it.SubscriptionId, it.PlanId, it.PlanVersion, it.Breakdown),
+                    it.WindowEnd, it.SubscriptionId, it.PlanId, it.PlanVersion, it.Breakdown, it.ProductId),
             ],
             Subtotal = draft.Subtotal + it.Amount,
             Total = draft.Total + it.Amount,

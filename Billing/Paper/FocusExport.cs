@@ -34,7 +34,7 @@ public static class FocusExport
         ("BillingPeriodStart", row => Time(row.Invoice.BillingPeriod.Start)),
         ("ChargeCategory", row => row.Line.Kind switch
         {
-            LineKind.RecurringFee => "Purchase",
+            LineKind.RecurringFee or LineKind.AddOn => "Purchase",
             LineKind.Usage or LineKind.LateUsage => "Usage",
             _ => "Adjustment",
         }),

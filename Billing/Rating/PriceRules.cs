@@ -9,6 +9,8 @@ public readonly record struct PriceFault(string Field, string Problem);
 /// <summary>Which terms of a price make sense. Terms without a fault can be rated for any quantity that is not negative.</summary>
 public static class PriceRules
 {
+    public const string PriceRule = "A price is not negative, below 1000000000 and has at most 12 decimals.";
+
     private const int TiersMax = 100;
 
     public static IEnumerable<PriceFault> Faults(PriceModel price) =>
@@ -72,9 +74,8 @@ public static class PriceRules
     internal static IEnumerable<PriceFault> When(bool wrong, string field, string problem) =>
         wrong ? [new(field, problem)] : [];
 
-    private static IEnumerable<PriceFault> Price(string field, decimal? price) => When(
-        price is { } it && (it is < 0 or >= 1_000_000_000 || it.Scale > 12), field,
-        "A price is not negative, below 1000000000 and has at most 12 decimals.");
+    internal static IEnumerable<PriceFault> Price(string field, decimal? price) => When(
+        price is { } it && (it is < 0 or >= 1_000_000_000 || it.Scale > 12), field, PriceRule);
 
     private static IEnumerable<PriceFault> Share(string field, decimal rate) => When(
         rate is < 0 or > 1 || rate.Scale > 12, field, "A rate is a fraction from 0 to 1 with at most 12 decimals: 0.013 is 1.3 %.");

@@ -29,6 +29,9 @@ public enum LineKind
     Usage,
     LateUsage,
 
+    /// <summary>What the subscription has beside its plan.</summary>
+    AddOn,
+
     /// <summary>What the subscription's invoice before carried forward, negative.</summary>
     CreditBroughtForward,
 
@@ -44,7 +47,11 @@ public enum LineKind
 /// <param name="Plan">What ran in the window.</param>
 public sealed record RatedLine(
     LineKind Kind, string Description, string? Meter, decimal Quantity, string Unit, decimal? UnitAmount, Money Amount,
-    BillingPeriod Window, IReadOnlyList<RatingStep>? Breakdown = null, SubscriptionId? SubscriptionId = null, PlanSpan? Plan = null);
+    BillingPeriod Window, IReadOnlyList<RatingStep>? Breakdown = null, SubscriptionId? SubscriptionId = null, PlanSpan? Plan = null)
+{
+    /// <summary>What is sold; null where that is not told apart.</summary>
+    public ProductId? ProductId { get; init; }
+}
 
 /// <summary>
 /// Turns a period's usage and a plan's terms into lines. Pure: the same input gives the same lines for ever. Amounts are exact

@@ -1,4 +1,3 @@
-using System.Text.Json;
 using NodaTime;
 using Platform.Billing.Catalog;
 using Platform.Contracts;
@@ -17,16 +16,8 @@ public static class BilledMeters
     public static async Task<HashSet<string>> Read(
         EventTransaction transaction, Documents documents, Instant from, SubscriptionId except, CancellationToken cancellation)
     {
-        var views = new List<SubscriptionView>();
-        await using (var command = transaction.Connection.Command("select data from billing.subscriptions"))
-        await using (var reader = await command.ExecuteReaderAsync(cancellation))
-        {
-            while (await reader.ReadAsync(cancellation))
-                views.Add(JsonSerializer.Deserialize(reader.GetString(0), Stored.Json<SubscriptionView>())!);
-        }
-
         var meters = new HashSet<string>();
-        foreach (var (plan, version) in views
+        foreach (var (plan, version) in (await SubscriptionView.All(transaction, cancellation))
             .Where(view => view.SubscriptionId != except)
             .SelectMany(view => BillsFrom(view, from))
             .Distinct())

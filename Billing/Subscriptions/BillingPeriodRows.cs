@@ -102,6 +102,16 @@ public sealed class BillingPeriodRows : Projection
             cancellation,
             Sql.P(tenant.Value));
 
+    /// <summary>The end of the last period of the transaction's tenant that is on an invoice; null where none is.</summary>
+    public static async Task<Instant?> BilledUntil(EventTransaction transaction, CancellationToken cancellation)
+    {
+        await using var command = transaction.Connection.Command(
+            "select max(ends_at) from billing.billing_periods where tenant_id = $1 and invoice_id is not null",
+            Sql.P(transaction.TenantId));
+        await using var reader = await command.ExecuteReaderAsync(cancellation);
+        return await reader.ReadAsync(cancellation) && !reader.IsDBNull(0) ? reader.Instant(0) : null;
+    }
+
     /// <summary>A page of the moments at which periods of live tenants ended, the longest due first.</summary>
     public static Task<IReadOnlyList<DueTenant>> Due(
         BillingDatabase database, Instant asOf, DueTenant? after, int limit, CancellationToken cancellation) =>

@@ -1,5 +1,6 @@
 using Microsoft.AspNetCore.Http.HttpResults;
 using NodaTime;
+using Platform.Billing.Entitlements;
 using Platform.Billing.Invoices;
 using Platform.Contracts;
 using Platform.EventStore;
@@ -28,7 +29,11 @@ public sealed class ChangeSubscription(EventStore.EventStore store, InvoicePerio
                 var (subscription, version) = await transaction.Load<Subscription, SubscriptionEvent>(stream, token);
                 var decision = await decide(transaction, subscription, token);
                 if (decision.Events.Count > 0)
+                {
                     await transaction.Append(stream, version, token, decision.Events);
+                    await RecordEntitlements.After(decision.Events, transaction, documents, now, token);
+                }
+
                 return decision.Refusal;
             },
             cancellation);

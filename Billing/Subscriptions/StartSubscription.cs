@@ -1,6 +1,7 @@
 using Microsoft.AspNetCore.Http.HttpResults;
 using NodaTime;
 using Platform.Billing.Catalog;
+using Platform.Billing.Entitlements;
 using Platform.Billing.Invoices;
 using Platform.Billing.Rating;
 using Platform.Billing.Tenants;
@@ -109,7 +110,7 @@ public static class StartSubscription
         var at = await clock.Now(caller.TenantId, cancellation);
         var plan = await PlanView.Find(documents, request.PlanId, cancellation);
 
-        var decided = await store.Transact(
+        var refused = await store.Transact(
             tenant.TenantId.Value,
             caller.Cause,
             async (transaction, token) =>
@@ -119,11 +120,19 @@ public static class StartSubscription
                 var command = new Command(
                     id, tenant, plan, request.PlanVersion, request.Anchor, billed, startedAt, at, request.Quantity,
                     request.TrialEnd?.ToMicroseconds());
-                return await transaction.Decide<Subscription, SubscriptionEvent>(
-                    Subscription.Stream(tenant.TenantId, id), subscription => Decide(command, subscription), token);
+                var stream = Subscription.Stream(tenant.TenantId, id);
+                var (subscription, version) = await transaction.Load<Subscription, SubscriptionEvent>(stream, token);
+                var decision = Decide(command, subscription);
+                if (decision.Events.Count > 0)
+                {
+                    await transaction.Append(stream, version, token, decision.Events);
+                    await RecordEntitlements.After(decision.Events, transaction, documents, at, token);
+                }
+
+                return decision.Refusal;
             },
             cancellation);
-        if (decided.Refusal is { } refusal)
+        if (refused is { } refusal)
             return refusal.ToProblem();
 
         // What is owed from the beginning is invoiced at once; after a crash here the recurring close does it.

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 using Microsoft.AspNetCore.Http.HttpResults;
 using NodaTime;
@@ -45,6 +46,17 @@ public sealed record SubscriptionView(
     public static Task<SubscriptionView?> Find(
         Documents documents, TenantId tenant, SubscriptionId id, CancellationToken cancellation) =>
         documents.Find(tenant.Value, Table, id.Value, Stored.Json<SubscriptionView>(), cancellation);
+
+    /// <summary>Every subscription of the transaction's tenant, as it is in the transaction.</summary>
+    public static async Task<IReadOnlyList<SubscriptionView>> All(EventTransaction transaction, CancellationToken cancellation)
+    {
+        await using var command = transaction.Connection.Command("select data from billing.subscriptions");
+        await using var reader = await command.ExecuteReaderAsync(cancellation);
+        var all = new List<SubscriptionView>();
+        while (await reader.ReadAsync(cancellation))
+            all.Add(JsonSerializer.Deserialize(reader.GetString(0), Stored.Json<SubscriptionView>())!);
+        return all;
+    }
 
     private static async Task<Ok<Page<SubscriptionView>>> List(
         [AsParameters] PageQuery page, Caller caller, Documents documents, CancellationToken cancellation)

@@ -20,8 +20,10 @@ namespace Platform.Scheduler.Jobs;
 [JsonDerivedType(typeof(Failed), "job.failed.v1")]
 public abstract record JobEvent
 {
+    /// <param name="Warnings">The soft limits that the job went beyond; absent where there was none.</param>
     public sealed record Submitted(
-        JobId JobId, TenantId TenantId, JobSpec Spec, JobShape Shape, int AttemptsMax, Instant At) : JobEvent;
+        JobId JobId, TenantId TenantId, JobSpec Spec, JobShape Shape, int AttemptsMax, Instant At,
+        [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyList<JobWarning>? Warnings = null) : JobEvent;
 
     /// <param name="Number">1 for the first attempt of the job.</param>
     /// <param name="Pool">With the worker it names the queue that reaches the attempt.</param>
@@ -53,6 +55,11 @@ public abstract record JobEvent
 /// <param name="Flavor">The device's model; null takes any.</param>
 /// <param name="GpuMilli">Thousandths of one device, 1 to 1000.</param>
 public sealed record JobShape(string Pool, string? Flavor, int GpuMilli);
+
+/// <summary>What the tenant should know of a job that was taken all the same.</summary>
+/// <param name="Code">Stable, for programs: <c>limit.jobs_concurrent.reached</c>.</param>
+/// <param name="Text">For people.</param>
+public sealed record JobWarning(string Code, string Text);
 
 /// <summary>Why an attempt ended before its job did.</summary>
 public enum AttemptOutcome

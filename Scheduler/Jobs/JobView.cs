@@ -17,12 +17,13 @@ namespace Platform.Scheduler.Jobs;
 /// <param name="Attempts">Oldest first; the last one is open while the job is placed or running.</param>
 /// <param name="Checkpoint">Where the next attempt would go on.</param>
 /// <param name="Progress">Of the open attempt; null when there is none or nothing was reported.</param>
+/// <param name="Warnings">The soft limits of the tenant that the job went beyond when it was submitted; null where there was none.</param>
 /// <param name="ArtifactUri">The model or the predictions of a completed job.</param>
 public sealed record JobView(
     JobId JobId, JobStatus Status, bool CancelRequested, JobSpec Spec, int GpuMilli, string Pool, string? Flavor,
     Instant SubmittedAt, Instant? StartedAt, Instant? EndedAt, IReadOnlyList<JobView.AttemptView> Attempts,
     Checkpoint? Checkpoint, JobProgress? Progress, string? ArtifactUri, IReadOnlyDictionary<string, decimal>? Metrics,
-    JobView.FailureView? Failure)
+    JobView.FailureView? Failure, IReadOnlyList<JobWarning>? Warnings = null)
 {
     /// <param name="Outcome">Null while the attempt is open, and for one that completed or failed its job.</param>
     public sealed record AttemptView(
@@ -39,7 +40,7 @@ public sealed record JobView(
         (null, JobEvent.Submitted submitted) => new(
             submitted.JobId, JobStatus.Queued, CancelRequested: false, submitted.Spec, submitted.Shape.GpuMilli,
             submitted.Shape.Pool, submitted.Shape.Flavor, submitted.At, StartedAt: null, EndedAt: null, Attempts: [],
-            Checkpoint: null, Progress: null, ArtifactUri: null, Metrics: null, Failure: null),
+            Checkpoint: null, Progress: null, ArtifactUri: null, Metrics: null, Failure: null, submitted.Warnings),
         ({ } job, JobEvent.Placed placed) => job with
         {
             Status = JobStatus.Placed,

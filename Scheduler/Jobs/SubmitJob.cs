@@ -13,25 +13,49 @@ using Platform.ServiceDefaults;
 
 namespace Platform.Scheduler.Jobs;
 
-/// <summary>Takes a job into the queue, if its tenant may and some device could ever run it.</summary>
+/// <summary>Takes a job into the queue, if its tenant may and some device could ever run it. Soft limits are only said.</summary>
 public static partial class SubmitJob
 {
     /// <param name="GpuMilli">Thousandths of one device, 1 to 1000.</param>
     /// <param name="Pool">on-demand, reserved or spot.</param>
     /// <param name="Flavor">The device's model, for example <c>cpu</c>; null takes any.</param>
-    public sealed record JobSubmission(JobSpec Spec, int GpuMilli = 1000, string Pool = "on-demand", string? Flavor = null);
+    public sealed record JobSubmission(JobSpec Spec, int GpuMilli = 1000, string Pool = "on-demand", string? Flavor = null)
+    {
+        internal JobShape Shape => new(Pool, Flavor, GpuMilli);
+    }
 
     public sealed record Command(JobId JobId, TenantId TenantId, JobSpec Spec, JobShape Shape, int AttemptsMax, Instant At);
 
     /// <summary>What admission knows beyond the request.</summary>
     /// <param name="TrainedBy">The job that an infer job names; null where the tenant has none of that id.</param>
     /// <param name="FlavorsInPool">Flavors of every worker the pool ever had; empty before the first one registers.</param>
-    public sealed record Facts(TenantStanding Tenant, JobView? TrainedBy, IReadOnlyCollection<string> FlavorsInPool);
+    public sealed record Facts(
+        TenantStanding Tenant, Entitlements Entitlements, JobView? TrainedBy, IReadOnlyCollection<string> FlavorsInPool);
 
     /// <summary>A repeat of the same request finds the job that the first one made.</summary>
-    public static Decision<JobEvent> Decide(Command command, Job job) => job.Status == JobStatus.Missing
-        ? [new JobEvent.Submitted(command.JobId, command.TenantId, command.Spec, command.Shape, command.AttemptsMax, command.At)]
-        : [];
+    /// <param name="open">The tenant's other jobs; asked for only where its entitlements have limits.</param>
+    public static Decision<JobEvent> Decide(Command command, Entitlements entitlements, OpenJobs open, Job job)
+    {
+        if (job.Status != JobStatus.Missing)
+            return [];
+
+        var exceeded = entitlements.Exceeded(open, command.Shape.GpuMilli);
+        if (exceeded is [{ Mode: LimitMode.Hard } hard, ..])
+            return Refusal.Because(Code(hard), $"The tenant's limit of {Text(hard)} is reached.");
+
+        return
+        [
+            new JobEvent.Submitted(
+                command.JobId, command.TenantId, command.Spec, command.Shape, command.AttemptsMax, command.At,
+                exceeded.Count == 0
+                    ? null
+                    : [.. exceeded.Select(soft => new JobWarning(Code(soft), $"The job goes beyond the tenant's limit of {Text(soft)}."))]),
+        ];
+
+        static string Code(EntitledLimit limit) => $"limit.{limit.Limit.Replace('.', '_')}.reached";
+
+        static string Text(EntitledLimit limit) => $"{Decimals.Format(limit.Max)} {limit.Limit}";
+    }
 
     public static Refusal? Admit(JobSubmission body, Facts facts) => body switch
     {
@@ -39,6 +63,7 @@ public static partial class SubmitJob
             Refusal.Because("tenant.unknown", "The tenant is not active on this platform.", "tenant"),
         _ when facts.Tenant == TenantStanding.Suspended =>
             Refusal.Because("tenant.suspended", "The tenant is suspended until its overdue invoices are paid."),
+        _ when facts.Entitlements.Refuse(body.Shape) is { } forbidden => forbidden,
         { Spec: InferJob } when facts.TrainedBy is null =>
             Refusal.Because("job.trained_by_unknown", "There is no such job.", "spec.trained_by"),
         { Spec: InferJob } when facts.TrainedBy is not { Spec: TrainJob } =>
@@ -112,6 +137,7 @@ public static partial class SubmitJob
 
         var facts = new Facts(
             await tenants.StandingOf(caller.TenantId, cancellation),
+            await tenants.EntitlementsOf(caller.TenantId, cancellation),
             body.Spec is InferJob infer ? await JobView.Find(documents, caller.TenantId, infer.TrainedBy, cancellation) : null,
             await WorkerView.FlavorsIn(body.Pool, documents, cancellation));
         if (Admit(body, facts) is { } refusal)
@@ -119,10 +145,20 @@ public static partial class SubmitJob
 
         // Named by the request's id, so a retry after a crash finds this job instead of making a second one.
         var command = new Command(
-            JobId.From(request.Value), caller.TenantId, body.Spec, new(body.Pool, body.Flavor, body.GpuMilli),
+            JobId.From(request.Value), caller.TenantId, body.Spec, body.Shape,
             options.Value.AttemptsMax, clock.GetCurrentInstant());
-        var decided = await store.Decide<Job, JobEvent>(
-            Job.Stream(caller.TenantId, command.JobId), job => Decide(command, job), caller.Cause, cancellation);
+        var (stream, entitlements) = (Job.Stream(caller.TenantId, command.JobId), facts.Entitlements);
+        var decided = entitlements.Limits.Count == 0
+            ? await store.Decide<Job, JobEvent>(
+                stream, job => Decide(command, entitlements, OpenJobs.None, job), caller.Cause, cancellation)
+            : await store.Transact(
+                caller.TenantId.Value, caller.Cause,
+                async (transaction, token) =>
+                {
+                    var open = await OpenJobs.Read(transaction, token);
+                    return await transaction.Decide<Job, JobEvent>(stream, job => Decide(command, entitlements, open, job), token);
+                },
+                cancellation);
         if (decided.Refusal is { } refused)
             return refused.ToProblem();
 

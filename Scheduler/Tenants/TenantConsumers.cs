@@ -55,6 +55,11 @@ public sealed class ApiKeyIssuedConsumer(SystemDatabase database) : IConsumer<Ap
     }
 }
 
+public sealed class EntitlementsChangedConsumer(TenantDirectory directory) : IConsumer<EntitlementsChanged>
+{
+    public Task Consume(ConsumeContext<EntitlementsChanged> context) => directory.Keep(context.Message, context.CancellationToken);
+}
+
 /// <summary>Leaves a mark even for a key that is not known yet: its late issue must not bring it to life.</summary>
 public sealed class ApiKeyRevokedConsumer(SystemDatabase database) : IConsumer<ApiKeyRevoked>
 {

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using NodaTime;
 using Platform.Contracts;
 using Platform.Contracts.Messages;
@@ -7,8 +8,8 @@ using Platform.ServiceDefaults;
 namespace Platform.Scheduler.Tenants;
 
 /// <summary>
-/// The Scheduler's copy of who may call it, kept by <c>TenantRegistered</c>, <c>ApiKeyIssued</c> and <c>ApiKeyRevoked</c>. It is
-/// read before the caller's tenant is known, so in the system role.
+/// The Scheduler's copy of who may call it and what for, kept by <c>TenantRegistered</c>, <c>ApiKeyIssued</c>, <c>ApiKeyRevoked</c> and
+/// <c>EntitlementsChanged</c>. It is read before the caller's tenant is known, so in the system role.
 /// </summary>
 public sealed class TenantDirectory(SystemDatabase database) : IApiKeyDirectory
 {
@@ -52,6 +53,38 @@ public sealed class TenantDirectory(SystemDatabase database) : IApiKeyDirectory
         command.Parameters.Add(new() { Value = tenant.Value });
         command.Parameters.Add(new() { Value = suspended });
         command.Parameters.Add(new() { Value = at.ToDateTimeUtc() });
+        await command.ExecuteNonQueryAsync(cancellation);
+    }
+
+    /// <summary>What the tenant may use: anything, where nothing was said of it.</summary>
+    public async Task<Entitlements> EntitlementsOf(TenantId tenant, CancellationToken cancellation)
+    {
+        await using var command = database.Source.CreateCommand("select entitlements from scheduler.tenants where tenant_id = $1");
+        command.Parameters.Add(new() { Value = tenant.Value });
+        return await command.ExecuteScalarAsync(cancellation) is string stated
+            ? JsonSerializer.Deserialize(stated, SchedulerJson.Stored<Entitlements>())!
+            : Entitlements.Unlimited;
+    }
+
+    /// <summary>
+    /// The newest version holds: an older message that comes later changes nothing. Entitlements prove their tenant, as a key does.
+    /// </summary>
+    public async Task Keep(EntitlementsChanged message, CancellationToken cancellation)
+    {
+        await using var command = database.Source.CreateCommand(
+            """
+            insert into scheduler.tenants (tenant_id, entitlements, entitlements_version) values ($1, $2, $3)
+            on conflict (tenant_id) do update
+                set entitlements = excluded.entitlements, entitlements_version = excluded.entitlements_version
+                where tenants.entitlements_version < excluded.entitlements_version
+            """);
+        command.Parameters.Add(new() { Value = message.TenantId.Value });
+        command.Parameters.Add(new()
+        {
+            Value = JsonSerializer.Serialize(new(message.Features, message.Limits), SchedulerJson.Stored<Entitlements>()),
+            NpgsqlDbType = NpgsqlTypes.NpgsqlDbType.Jsonb,
+        });
+        command.Parameters.Add(new() { Value = message.Version });
         await command.ExecuteNonQueryAsync(cancellation);
     }
 }

@@ -1,8 +1,10 @@
 using System.Reflection;
 using System.Text.Json.Serialization;
 using NodaTime;
+using Platform.Billing.AddOns;
 using Platform.Billing.ApiKeys;
 using Platform.Billing.Catalog;
+using Platform.Billing.Entitlements;
 using Platform.Billing.Invoices;
 using Platform.Billing.Payments;
 using Platform.Billing.Rating;
@@ -32,6 +34,11 @@ public class EventContract
         { "api_key.revoked.v1", KeyRevoked() },
         { "meter.defined.v1", MeterDefined() },
         { "meter.version_published.v1", MeterVersionPublished() },
+        { "product.defined.v1", ProductDefined() },
+        { "price.published.v1", PricePublished() },
+        { "add_on.defined.v1", AddOnDefined() },
+        { "subscribed_add_on.attached.v1", AddOnAttached() },
+        { "subscribed_add_on.removed.v1", new AddOnRemoved(Noon) },
         { "plan.version_published.v1", PlanPublished() },
         { "subscription.started.v1", Started() },
         { "subscription.period_closed.v1", JanuaryClosed(TheRequest) },
@@ -46,6 +53,7 @@ public class EventContract
         { "subscription.plan_change_scheduled.v1", new PlanChangeScheduled(ThePlan, PlanVersion: 2, Monthly, FirstOfMarch, Noon) },
         { "subscription.plan_change_withdrawn.v1", new PlanChangeWithdrawn(Noon) },
         { "subscription.plan_changed.v1", new PlanChanged(ThePlan, PlanVersion: 2, Monthly, FirstOfFebruary, FirstOfFebruary) },
+        { "entitlements.changed.v1", EntitlementsChanged() },
         { "invoice.drafted.v1", Drafted() },
         { "invoice.line_added.v1", Line() },
         { "invoice.finalized.v1", Finalized() },
@@ -98,6 +106,26 @@ public class EventContract
 
         Approve.Text(Pretty.Json(json) + "\n", "tenant.registered.v1.sandbox.json");
         Stored.Events.Deserialize("tenant.registered.v1", json).ShouldBe(sample);
+    }
+
+    [Fact]
+    public void A_version_of_a_plan_keeps_what_it_grants_and_sells()
+    {
+        var sample = PlanPublished() with { Entitlements = EntitlementsChanged().Grants, ProductId = TheProduct };
+        var json = Stored.Events.Serialize(sample);
+
+        Approve.Text(Pretty.Json(json) + "\n", "plan.version_published.v1.entitlements.json");
+        Stored.Events.Deserialize("plan.version_published.v1", json).ShouldBe(sample);
+    }
+
+    [Fact]
+    public void An_override_keeps_its_tenant_and_its_end()
+    {
+        var sample = PricePublished() with { TenantId = TheTenant, ValidUntil = FirstOfMarch };
+        var json = Stored.Events.Serialize(sample);
+
+        Approve.Text(Pretty.Json(json) + "\n", "price.published.v1.override.json");
+        Stored.Events.Deserialize("price.published.v1", json).ShouldBe(sample);
     }
 
     [Fact]
@@ -185,8 +213,13 @@ public class EventContract
         Fold.After(Tenant.Initial, Of<TenantEvent>()).Exists.ShouldBeTrue();
         Fold.After(ApiKey.Initial, Of<ApiKeyEvent>()).Status.ShouldBe(ApiKeyStatus.Revoked);
         Fold.After(Meter.Initial, Of<MeterEvent>()).Definition.ShouldNotBeNull();
+        Fold.After(Product.Initial, Of<ProductEvent>()).Exists.ShouldBeTrue();
+        Fold.After(Price.Initial, Of<PriceEvent>()).Exists.ShouldBeTrue();
+        Fold.After(AddOn.Initial, Of<AddOnEvent>()).Exists.ShouldBeTrue();
+        Fold.After(SubscribedAddOn.Initial, Of<SubscribedAddOnEvent>()).IsRemoved.ShouldBeTrue();
         Fold.After(Plan.Initial, Of<PlanEvent>()).LatestVersion.ShouldBe(1);
         Fold.After(Billing.Subscriptions.Subscription.Initial, Of<SubscriptionEvent>()).PeriodNumber.ShouldBe(2);
+        Fold.After(TenantEntitlements.Initial, Of<EntitlementsEvent>()).Version.ShouldBe(1);
         Fold.After(Invoice.Initial, Of<InvoiceEvent>()).Status.ShouldBe(InvoiceStatus.Void);
         Fold.After(PaymentMethod.Initial, Of<PaymentMethodEvent>()).Status.ShouldBe(PaymentMethodStatus.Detached);
         Fold.After(Payment.Initial, Of<PaymentEvent>()).Status.ShouldBe(PaymentStatus.Succeeded);

@@ -1,6 +1,8 @@
 using NodaTime;
+using Platform.Billing.AddOns;
 using Platform.Billing.ApiKeys;
 using Platform.Billing.Catalog;
+using Platform.Billing.Entitlements;
 using Platform.Billing.Invoices;
 using Platform.Billing.Payments;
 using Platform.Billing.Rating;
@@ -11,6 +13,7 @@ using Platform.Contracts.Messages;
 using Platform.Contracts.Verification;
 using ApiKeyIssued = Platform.Billing.ApiKeys.ApiKeyIssued;
 using ApiKeyRevoked = Platform.Billing.ApiKeys.ApiKeyRevoked;
+using EntitlementsChanged = Platform.Billing.Entitlements.EntitlementsChanged;
 using InvoiceFinalized = Platform.Billing.Invoices.InvoiceFinalized;
 using TenantRegistered = Platform.Billing.Tenants.TenantRegistered;
 
@@ -28,6 +31,10 @@ internal static class History
     public static readonly SubscriptionId TheSubscription = new(Guid.Parse("0198c0de-0000-7000-8000-000000000003"));
     public static readonly PlanId ThePlan = new(Guid.Parse("0198c0de-0000-7000-8000-000000000004"));
     public static readonly MeterId TheMeter = new(Guid.Parse("0198c0de-0000-7000-8000-000000000005"));
+    public static readonly ProductId TheProduct = new(Guid.Parse("0198c0de-0000-7000-8000-000000000060"));
+    public static readonly PriceId ThePrice = new(Guid.Parse("0198c0de-0000-7000-8000-000000000061"));
+    public static readonly AddOnId TheAddOn = new(Guid.Parse("0198c0de-0000-7000-8000-000000000062"));
+    public static readonly SubscribedAddOnId TheSubscribedAddOn = new(Guid.Parse("0198c0de-0000-7000-8000-000000000063"));
     public static readonly ApiKeyId TheKey = new(Guid.Parse("0198c0de-0000-7000-8000-000000000006"));
     public static readonly PaymentId ThePayment = new(Guid.Parse("0198c0de-0000-7000-8000-000000000011"));
     public static readonly PaymentMethodId ThePaymentMethod = new(Guid.Parse("0198c0de-0000-7000-8000-000000000012"));
@@ -61,6 +68,24 @@ internal static class History
 
     public static PlanVersionPublished PlanPublished(int version = 1, PlanTerms? terms = null) =>
         new(ThePlan, version, "standard", terms ?? Terms(), Noon);
+
+    public static ProductDefined ProductDefined() => new(TheProduct, "inference", "Inference", Business.ModelServices, Noon);
+
+    public static PricePublished PricePublished() =>
+        new(ThePrice, TenantId.Operator, "gpu-hour.h100", Currency.USD, UnitAmount: 2.10m, FirstOfFebruary, Noon);
+
+    public static AddOnDefined AddOnDefined(AddOnKind kind = AddOnKind.Recurring) =>
+        new(TheAddOn, "static-ip", "Static address", new(3_10, Currency.EUR), kind, Noon, TheProduct);
+
+    public static AddOnAttached AddOnAttached(AddOnKind kind = AddOnKind.Recurring, Instant? at = null) => new(
+        TheSubscribedAddOn, TheSubscription, TheAddOn, "Static address", new(3_10, Currency.EUR), kind, Quantity: 2, at ?? Noon, TheProduct);
+
+    public static EntitlementsChanged EntitlementsChanged() => new(
+        TheTenant, Version: 1,
+        Grants.Of(
+            ["pool.reserved", "gpu.nvidia-h200"],
+            [new("jobs.concurrent", 8, LimitMode.Hard), new("gpu.milli", 4000, LimitMode.Soft)]),
+        Noon);
 
     public static SubscriptionStarted Started() => new(
         TheSubscription, TheTenant, ThePlan, PlanVersion: 1, "Etc/UTC", BillingAnchor.Calendar, BillingAnchorDay: 1, Monthly, FirstOfJanuary,

@@ -32,7 +32,7 @@ public class MessageContract
         Type[] parts =
         [
             typeof(JobSpec), typeof(TrainJob), typeof(InferJob), typeof(ModelSpec), typeof(MultilayerPerceptron), typeof(DeviceShare),
-            typeof(Checkpoint), typeof(MeteredUse), typeof(Device),
+            typeof(Checkpoint), typeof(MeteredUse), typeof(Device), typeof(EntitledLimit),
         ];
         var messages = typeof(UsageReported).Assembly.GetTypes()
             .Where(type => type.Namespace == typeof(UsageReported).Namespace && type is { IsClass: true, IsPublic: true })

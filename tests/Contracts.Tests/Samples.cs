@@ -35,6 +35,9 @@ internal static class Samples
         new TenantReinstated(Tenant, Noon),
         new ApiKeyIssued(Key, Tenant, ApiKeyScope.TenantAdmin, new('b', 64), Noon),
         new ApiKeyRevoked(Key, Tenant, Noon),
+        new EntitlementsChanged(
+            Tenant, Version: 3, ["gpu.nvidia-h200", "pool.reserved"],
+            [new("gpu.milli", 4000, LimitMode.Soft), new("jobs.concurrent", 8, LimitMode.Hard)], Noon),
         new CloseBillingPeriods(Noon),
         new InvoiceFinalized(
             Invoice, Tenant, [Subscription], "2026-000042", new(12_50, Currency.EUR), Noon - Duration.FromDays(31), Noon, Noon),

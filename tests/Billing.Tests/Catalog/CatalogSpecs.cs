@@ -8,6 +8,7 @@ namespace Platform.Billing.Tests.Catalog;
 
 using MeterSpec = Spec<Meter, MeterEvent>;
 using PlanSpec = Spec<Plan, PlanEvent>;
+using ProductSpec = Spec<Product, ProductEvent>;
 
 public class CatalogSpecs
 {
@@ -15,7 +16,7 @@ public class CatalogSpecs
         TheMeter, new("gpu-time", "GPU time", "gpu.time", Aggregation.Sum, "millisecond", "milliseconds"), KeyTaken: false, Noon);
 
     private static readonly PublishPlan.Command Publish = new(
-        ThePlan, "standard", KeyTaken: false, Terms(), KnownMeters: ["gpu-time", "inference-calls"], Noon);
+        ThePlan, "standard", KeyTaken: false, Terms(), Entitlements: null, ProductId: null, KnownMeters: ["gpu-time", "inference-calls"], Noon);
 
     private static readonly PublishPlan.Command PublishVersion = Publish with { Key = null, Terms = Terms(feeCents: 120_00) };
 
@@ -29,6 +30,23 @@ public class CatalogSpecs
     [Fact]
     public void Two_meters_cannot_have_one_key() =>
         MeterSpec.Given().When(meter => DefineMeter.Decide(Define with { KeyTaken = true }, meter)).ThenRefused("meter.key_taken");
+
+    [Fact]
+    public void A_product_is_defined_once_and_its_key_is_its_own()
+    {
+        var define = new DefineProduct.Command(
+            TheProduct, new("inference", "Inference", Business.ModelServices), KeyTaken: false, Noon);
+
+        ProductSpec.Given().When(product => DefineProduct.Decide(define, product)).Then(ProductDefined());
+        ProductSpec.Given(ProductDefined()).When(product => DefineProduct.Decide(define, product)).ThenNothing();
+        ProductSpec.Given().When(product => DefineProduct.Decide(define with { KeyTaken = true }, product)).ThenRefused("product.key_taken");
+    }
+
+    [Fact]
+    public void Another_product_is_another_version_of_the_plan() =>
+        PlanSpec.Given(PlanPublished())
+            .When(plan => PublishPlan.Decide(PublishVersion with { Terms = Terms(), ProductId = TheProduct }, plan))
+            .Then(PlanPublished(version: 2) with { ProductId = TheProduct });
 
     [Fact]
     public void A_plan_begins_with_version_1() =>

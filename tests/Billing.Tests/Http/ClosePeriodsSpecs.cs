@@ -181,13 +181,16 @@ public sealed class ClosePeriodsSpecs(OwnBillingHost billing) : IClassFixture<Ow
         var subscription = await BillingHost.Subscribe(tenant, await billing.NewCatalog(), startedAt: "2026-01-20T00:00:00Z");
         (await tenant.Admin.Post("/v1/payment-methods", new { token = "tok_success" })).Status.ShouldBe(201);
         await Use(tenant, "1", "2026-01-25T00:00:00Z");
+        await OfEverything(tenant, subscription);
         await Run();
         await tenant.Admin.Post($"/v1/subscriptions/{subscription}/close-period");
         await Run();
         var rebuild = billing.Services.GetRequiredService<Rebuild>();
         rebuild.Projections.ShouldBe(
-            ["tenants", "api_keys", "meters", "plans", "subscriptions", "billing_periods", "invoices", "ledger_entries", "receivables",
-                "payment_methods", "payments"],
+            [
+                "tenants", "api_keys", "meters", "products", "prices", "plans", "add_ons", "subscriptions", "subscribed_add_ons",
+                "billing_periods", "entitlements", "invoices", "ledger_entries", "receivables", "payment_methods", "payments",
+            ],
             ignoreOrder: true);
 
         foreach (var projection in rebuild.Projections)
@@ -212,6 +215,35 @@ public sealed class ClosePeriodsSpecs(OwnBillingHost billing) : IClassFixture<Ow
 
         // 9 of 31 days of 3100, and 10 calls at 0.05: half a yen is a whole one.
         Total(invoice).ShouldBe("901");
+    }
+
+    // Something of each kind that a tenant need not have.
+    private async Task OfEverything(TestTenant tenant, Guid subscription)
+    {
+        var name = $"t{Guid.CreateVersion7():n}";
+        var nothing = new { amount = "0.00", currency = "EUR" };
+        await Posted(billing.Operator, "/v1/products", new { key = name, display_name = "Inference", business = "model_services" });
+        await Posted(billing.Operator, "/v1/prices", new { key = name, currency = "EUR", unit_amount = "2" });
+        var addOn = await Posted(
+            billing.Operator, "/v1/add-ons", new { key = name, display_name = "Address", amount = nothing, kind = "recurring" });
+        await Posted(tenant.Admin, $"/v1/subscriptions/{subscription}/add-ons", new { add_on_id = addOn.GetProperty("add_on_id").GetString() });
+        var plan = await Posted(billing.Operator, "/v1/plans", new
+        {
+            key = name,
+            display_name = "Pools",
+            recurring_fee = nothing,
+            proration = "none",
+            charges = Array.Empty<object>(),
+            entitlements = new { features = new[] { "pool.spot" } },
+        });
+        await Posted(tenant.Admin, "/v1/subscriptions", new { plan_id = plan.GetProperty("plan_id").GetString() });
+
+        static async Task<JsonElement> Posted(Caller by, string path, object body)
+        {
+            var answer = await by.Post(path, body);
+            answer.Status.ShouldBe(201, answer.Text);
+            return answer.Json;
+        }
     }
 
     private Task<int> Run() => billing.Services.GetRequiredService<RunDueWork>()

@@ -1,6 +1,7 @@
 using Platform.Contracts;
 using Platform.Contracts.Messages;
 using Platform.Scheduler.Jobs;
+using Platform.Scheduler.Tenants;
 using Platform.Testing;
 using static Platform.Scheduler.Tests.Jobs.JobHistory;
 
@@ -14,11 +15,11 @@ public class SubmitJobSpecs
 
     [Fact]
     public void A_new_job_is_submitted() =>
-        JobSpec.Given().When(job => SubmitJob.Decide(Submit, job)).Then(Submitted());
+        JobSpec.Given().When(job => SubmitJob.Decide(Submit, Entitlements.Unlimited, OpenJobs.None, job)).Then(Submitted());
 
     [Fact]
     public void Submitting_again_finds_the_job_that_is_there() =>
-        JobSpec.Given(Submitted(), Placed()).When(job => SubmitJob.Decide(Submit, job)).ThenNothing();
+        JobSpec.Given(Submitted(), Placed()).When(job => SubmitJob.Decide(Submit, Entitlements.Unlimited, OpenJobs.None, job)).ThenNothing();
 }
 
 public class PlaceJobSpecs

@@ -86,7 +86,7 @@ public class SubmitJobValidation
     {
         var view = trainedBy?.Aggregate((JobView?)null, JobView.Project);
 
-        var refusal = SubmitJob.Admit(new(spec, Flavor: flavor), new(tenant, view, flavors));
+        var refusal = SubmitJob.Admit(new(spec, Flavor: flavor), new(tenant, Entitlements.Unlimited, view, flavors));
 
         (refusal?.Code).ShouldBe(code);
         (refusal?.Field).ShouldBe(field);

@@ -1,0 +1,72 @@
+using System.Diagnostics;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using System.Text.Json.Serialization.Metadata;
+using Microsoft.AspNetCore.Http.HttpResults;
+using NodaTime;
+using Npgsql;
+using Platform.Contracts;
+using Platform.EventStore;
+using Platform.ServiceDefaults;
+
+namespace Platform.Billing.AddOns;
+
+/// <summary>An add-on that a subscription has or had.</summary>
+/// <param name="Amount">Of one of it: for each whole billing period, or once.</param>
+/// <param name="RemovedAt">Null while the subscription has it.</param>
+public sealed record SubscribedAddOnView(
+    SubscribedAddOnId SubscribedAddOnId, SubscriptionId SubscriptionId, AddOnId AddOnId, string DisplayName, Money Amount,
+    AddOnKind Kind, int Quantity, Instant AttachedAt, Instant? RemovedAt,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] ProductId? ProductId = null)
+{
+    public const string Table = "subscribed_add_ons";
+
+    public static void Map(RouteGroupBuilder subscriptions) =>
+        subscriptions.MapGet("/{id}/add-ons", List).WithName("ListSubscribedAddOns");
+
+    public static Task<SubscribedAddOnView?> Find(
+        Documents documents, TenantId tenant, SubscribedAddOnId addOn, CancellationToken cancellation) =>
+        documents.Find(tenant.Value, Table, addOn.Value, Stored.Json<SubscribedAddOnView>(), cancellation);
+
+    /// <summary>Those that a subscription ever had, oldest first, as they are in the connection's transaction.</summary>
+    public static async Task<IReadOnlyList<SubscribedAddOnView>> Of(
+        NpgsqlConnection connection, TenantId tenant, SubscriptionId subscription, CancellationToken cancellation)
+    {
+        await using var command = connection.Command(
+            "select data from billing.subscribed_add_ons where tenant_id = $1 and data ->> 'subscription_id' = $2 order by id",
+            Sql.P(tenant.Value), Sql.P(subscription.ToString()));
+        await using var reader = await command.ExecuteReaderAsync(cancellation);
+        var all = new List<SubscribedAddOnView>();
+        while (await reader.ReadAsync(cancellation))
+            all.Add(JsonSerializer.Deserialize(reader.GetString(0), Stored.Json<SubscribedAddOnView>())!);
+        return all;
+    }
+
+    private static async Task<Ok<Page<SubscribedAddOnView>>> List(
+        SubscriptionId id, [AsParameters] PageQuery page, Caller caller, Documents documents, CancellationToken cancellation)
+    {
+        var rows = await documents.List(
+            caller.TenantId.Value, Table, Stored.Json<SubscribedAddOnView>(), page.Size + 1, page.After, newestFirst: false,
+            cancellation, "data ->> 'subscription_id' = $1", Sql.P(id.ToString()));
+        return TypedResults.Ok(page.Of([.. rows.Select(row => row.View)], addOn => addOn.SubscribedAddOnId.Value));
+    }
+}
+
+public sealed class SubscribedAddOnProjection : DocumentProjection<SubscribedAddOnView, SubscribedAddOnEvent>
+{
+    public override string Name => "subscribed_add_ons";
+
+    protected override string Table => SubscribedAddOnView.Table;
+
+    protected override JsonTypeInfo<SubscribedAddOnView> Json => Stored.Json<SubscribedAddOnView>();
+
+    protected override SubscribedAddOnView? Fold(SubscribedAddOnView? view, SubscribedAddOnEvent @event, RecordedEvent recorded) =>
+        (view, @event) switch
+        {
+            (_, AddOnAttached it) => new(
+                it.SubscribedAddOnId, it.SubscriptionId, it.AddOnId, it.DisplayName, it.Amount, it.Kind, it.Quantity, it.At,
+                RemovedAt: null, it.ProductId),
+            ({ } attached, AddOnRemoved it) => attached with { RemovedAt = it.At },
+            _ => throw new UnreachableException($"{@event.GetType().Name} cannot follow {view}."),
+        };
+}
