@@ -2,12 +2,14 @@ using MassTransit;
 using Platform.Billing;
 using Platform.Billing.ApiKeys;
 using Platform.Billing.Catalog;
+using Platform.Billing.Coupons;
 using Platform.Billing.Dunning;
 using Platform.Billing.Invoices;
 using Platform.Billing.Ledger;
 using Platform.Billing.Payments;
 using Platform.Billing.Recurring;
 using Platform.Billing.Subscriptions;
+using Platform.Billing.Taxes;
 using Platform.Billing.Tenants;
 using Platform.Billing.TestClocks;
 using Platform.Billing.Usage;
@@ -27,6 +29,10 @@ builder.Services
     .AddSingleton<Projection, ApiKeyProjection>()
     .AddSingleton<Projection, MeterProjection>()
     .AddSingleton<Projection, PlanProjection>()
+    .AddSingleton<Projection, CouponProjection>()
+    .AddSingleton<Projection, CouponRedemptionProjection>()
+    .AddSingleton<Projection, TaxRateProjection>()
+    .AddSingleton<Projection, TaxProfileProjection>()
     .AddSingleton<Projection, SubscriptionProjection>()
     .AddSingleton<Projection, BillingPeriodRows>()
     .AddSingleton<Projection, InvoiceProjection>()

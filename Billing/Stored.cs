@@ -2,9 +2,11 @@ using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 using Platform.Billing.ApiKeys;
 using Platform.Billing.Catalog;
+using Platform.Billing.Coupons;
 using Platform.Billing.Invoices;
 using Platform.Billing.Payments;
 using Platform.Billing.Subscriptions;
+using Platform.Billing.Taxes;
 using Platform.Billing.Tenants;
 using Platform.Contracts;
 using Platform.EventStore;
@@ -22,7 +24,8 @@ public static class Stored
     public static readonly EventTypes Events = new(
         Options,
         typeof(TenantEvent), typeof(ApiKeyEvent), typeof(MeterEvent), typeof(PlanEvent), typeof(SubscriptionEvent),
-        typeof(InvoiceEvent), typeof(PaymentMethodEvent), typeof(PaymentEvent));
+        typeof(InvoiceEvent), typeof(PaymentMethodEvent), typeof(PaymentEvent), typeof(CouponEvent), typeof(CouponRedemptionEvent),
+        typeof(TaxRateEvent), typeof(TaxProfileEvent));
 
     /// <summary>Every message this process publishes.</summary>
     public static readonly MessageTypes MessageTypes = new(

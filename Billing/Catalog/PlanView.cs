@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Text.Json.Serialization;
 using System.Text.Json.Serialization.Metadata;
 using Microsoft.AspNetCore.Http.HttpResults;
 using NodaTime;
@@ -25,6 +26,10 @@ public sealed record PlanView(
 
         /// <summary>How many days a new subscription costs nothing.</summary>
         public int TrialDays { get; init; }
+
+        /// <summary>The category of products by which the fee is taxed, and charges that name none; absent for <c>standard</c>.</summary>
+        [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+        public string? TaxCategory { get; init; }
     }
 
     /// <summary>What rating needs of one version; versions never change.</summary>
@@ -34,6 +39,7 @@ public sealed record PlanView(
             Interval = found.Interval,
             FeeTiming = found.FeeTiming,
             TrialDays = found.TrialDays,
+            TaxCategory = found.TaxCategory,
         }
         : null;
 
@@ -45,6 +51,18 @@ public sealed record PlanView(
 
     public static Task<PlanView?> Find(Documents documents, PlanId plan, CancellationToken cancellation) =>
         documents.Find(TenantId.Operator.Value, Table, plan.Value, Stored.Json<PlanView>(), cancellation);
+
+    /// <summary>Those of the ids that no plan has.</summary>
+    public static async Task<IReadOnlyList<PlanId>> Unknown(
+        Documents documents, IReadOnlyCollection<PlanId> plans, CancellationToken cancellation)
+    {
+        if (plans.Count == 0)
+            return [];
+        var known = await documents.List(
+            TenantId.Operator.Value, Table, Stored.Json<PlanView>(), plans.Count, after: null, newestFirst: false, cancellation,
+            "id = any($1)", Sql.P([.. plans.Select(plan => plan.Value)]));
+        return [.. plans.Except(known.Select(plan => plan.View.PlanId))];
+    }
 
     private static async Task<Ok<Page<PlanView>>> List(
         [AsParameters] PageQuery page, Documents documents, CancellationToken cancellation)
@@ -79,6 +97,7 @@ public sealed class PlanProjection : DocumentProjection<PlanView, PlanEvent>
                     Interval = terms.Interval,
                     FeeTiming = terms.FeeTiming,
                     TrialDays = terms.TrialDays,
+                    TaxCategory = terms.TaxCategory,
                 },
             ]),
         _ => throw new UnreachableException($"PlanView does not know {@event.GetType().Name}."),

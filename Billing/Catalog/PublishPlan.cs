@@ -18,13 +18,16 @@ public static class PublishPlan
     /// <param name="Interval">How long a billing period is; a month if absent.</param>
     /// <param name="FeeTiming">Whether the fee is owed at the end of its period or at its beginning; at the end if absent.</param>
     /// <param name="TrialDays">How long a new subscription costs nothing, at most 730 days.</param>
+    /// <param name="TaxCategory">Of products, for the fee and for charges that name none; <c>standard</c> if absent.</param>
     public sealed record NewPlan(
         string Key, string DisplayName, Money RecurringFee, Proration Proration, IReadOnlyList<Charge> Charges,
-        BillingInterval Interval = BillingInterval.Month, FeeTiming FeeTiming = FeeTiming.InArrears, int TrialDays = 0);
+        BillingInterval Interval = BillingInterval.Month, FeeTiming FeeTiming = FeeTiming.InArrears, int TrialDays = 0,
+        string? TaxCategory = null);
 
     public sealed record NewPlanVersion(
         string DisplayName, Money RecurringFee, Proration Proration, IReadOnlyList<Charge> Charges,
-        BillingInterval Interval = BillingInterval.Month, FeeTiming FeeTiming = FeeTiming.InArrears, int TrialDays = 0);
+        BillingInterval Interval = BillingInterval.Month, FeeTiming FeeTiming = FeeTiming.InArrears, int TrialDays = 0,
+        string? TaxCategory = null);
 
     /// <param name="Key">Set for a new plan, null for a new version.</param>
     /// <param name="KnownMeters">Those of the charges' meters that exist.</param>
@@ -68,6 +71,7 @@ public static class PublishPlan
                 terms.RecurringFee is { MinorUnits: >= 0, Amount: < 1_000_000_000 }, "recurring_fee.amount",
                 "A fee is not negative and below 1000000000.")
             .Require(terms.TrialDays is >= 0 and <= 730, "trial_days", "0 to 730 days.")
+            .Require(terms.TaxCategory is null || CatalogKeys.IsValid(terms.TaxCategory), "tax_category", CatalogKeys.Rule)
             .Require(terms.Charges.Count <= 100, "charges", "At most 100 charges.");
         foreach (var (index, charge) in terms.Charges.Index())
         {
@@ -76,7 +80,10 @@ public static class PublishPlan
                     charge.DisplayName.Length is >= 1 and <= 200, $"charges[{index}].display_name", "1 to 200 characters are needed.")
                 .Require(
                     terms.Charges.Take(index).All(other => other.Meter != charge.Meter), $"charges[{index}].meter",
-                    "Another charge reads the same meter.");
+                    "Another charge reads the same meter.")
+                .Require(
+                    charge.TaxCategory is null || CatalogKeys.IsValid(charge.TaxCategory), $"charges[{index}].tax_category",
+                    CatalogKeys.Rule);
             if (charge is PerUnitCharge { UnitPrice: var price })
             {
                 errors.Require(
@@ -117,6 +124,7 @@ public static class PublishPlan
                 Interval = request.Interval,
                 FeeTiming = request.FeeTiming,
                 TrialDays = request.TrialDays,
+                TaxCategory = request.TaxCategory,
             },
             caller, store, documents, clock, cancellation);
 
@@ -130,6 +138,7 @@ public static class PublishPlan
                 Interval = request.Interval,
                 FeeTiming = request.FeeTiming,
                 TrialDays = request.TrialDays,
+                TaxCategory = request.TaxCategory,
             },
             caller, store, documents, clock, cancellation);
 

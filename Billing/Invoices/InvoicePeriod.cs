@@ -1,4 +1,5 @@
 using NodaTime;
+using Platform.Billing.Coupons;
 using Platform.Billing.Subscriptions;
 using Platform.Billing.Tenants;
 using Platform.Billing.Usage;
@@ -16,7 +17,8 @@ namespace Platform.Billing.Invoices;
 /// none.
 /// </summary>
 public sealed class InvoicePeriod(
-    EventStore.EventStore store, ComposeInvoice compose, BilledPlans plans, RollUpUsage rollUp, UsageLimits limits, TenantClock clock)
+    EventStore.EventStore store, Documents documents, ComposeInvoice compose, BilledPlans plans, RollUpUsage rollUp, UsageLimits limits,
+    TenantClock clock)
 {
     /// <param name="InvoiceId">The invoice that was made; null where there was nothing to invoice.</param>
     public sealed record Outcome(InvoiceId? InvoiceId, Refusal? Refusal);
@@ -93,8 +95,9 @@ public sealed class InvoicePeriod(
         }
 
         var content = await compose.Compose(
-            transaction.Connection, tenant, [.. endings.Select(Period)], await Brought(transaction, tenant, endings, cancellation),
-            through, cancellation);
+            transaction.Connection, tenant, [.. endings.Select(Period)],
+            await InvoiceTerms.Read(transaction.Connection, documents, tenant, at, cancellation),
+            await Brought(transaction, tenant, endings, cancellation), through, cancellation);
 
         // 3 where nothing came late, say so and make no invoice of it
         foreach (var ending in endings.Where(ending => content?.Periods.Any(it => it.SubscriptionId == ending.Id) != true))
@@ -125,6 +128,13 @@ public sealed class InvoicePeriod(
                     closed with { Credit = invoice.CarriedForward.MinorUnits > 0 ? invoice.CarriedForward : null },
                     .. ending.Events.Skip(1),
                 ]);
+        }
+
+        foreach (var discount in content.Discounts)
+        {
+            await transaction.Decide<CouponRedemption, CouponRedemptionEvent>(
+                CouponRedemption.Stream(tenant, discount.Coupon.RedemptionId),
+                _ => [new RedemptionApplied(invoiceId, content.CalendarEnd, discount.Amount, at)], cancellation);
         }
 
         var number = await InvoiceNumbers.Next(transaction, at.InUtc().Year, cancellation);

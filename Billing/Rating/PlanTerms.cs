@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using Platform.Contracts;
 
 namespace Platform.Billing.Rating;
@@ -47,6 +48,10 @@ public sealed record PlanTerms(
     /// <summary>How long a new subscription costs nothing; 0 for no trial.</summary>
     public int TrialDays { get; init; }
 
+    /// <summary>The category of products by which the fee is taxed, and charges that name none; null for <c>standard</c>.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? TaxCategory { get; init; }
+
     /// <summary>The same plan while it costs nothing: all use is listed, at a price of zero.</summary>
     public PlanTerms OnTrial() => this with
     {
@@ -58,7 +63,8 @@ public sealed record PlanTerms(
     public bool Equals(PlanTerms? other) =>
         other is not null && DisplayName == other.DisplayName && Currency == other.Currency
         && (Interval, FeeTiming, TrialDays) == (other.Interval, other.FeeTiming, other.TrialDays)
-        && RecurringFee == other.RecurringFee && Proration == other.Proration && Charges.SequenceEqual(other.Charges);
+        && RecurringFee == other.RecurringFee && Proration == other.Proration && TaxCategory == other.TaxCategory
+        && Charges.SequenceEqual(other.Charges);
 
     private static string OnTrial(string displayName) => $"{displayName}, free trial";
 
