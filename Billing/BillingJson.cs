@@ -2,6 +2,7 @@ using System.Text.Json.Serialization;
 using Platform.Billing.AddOns;
 using Platform.Billing.ApiKeys;
 using Platform.Billing.Catalog;
+using Platform.Billing.Coupons;
 using Platform.Billing.Dunning;
 using Platform.Billing.Entitlements;
 using Platform.Billing.Invoices;
@@ -9,6 +10,7 @@ using Platform.Billing.Ledger;
 using Platform.Billing.Payments;
 using Platform.Billing.Rating;
 using Platform.Billing.Subscriptions;
+using Platform.Billing.Taxes;
 using Platform.Billing.Tenants;
 using Platform.Billing.TestClocks;
 using Platform.Billing.Usage;
@@ -56,6 +58,23 @@ namespace Platform.Billing;
 [JsonSerializable(typeof(Page<PlanView>))]
 [JsonSerializable(typeof(PublishPlan.NewPlan))]
 [JsonSerializable(typeof(PublishPlan.NewPlanVersion))]
+[JsonSerializable(typeof(CouponEvent))]
+[JsonSerializable(typeof(CouponRecord))]
+[JsonSerializable(typeof(CouponView))]
+[JsonSerializable(typeof(Page<CouponView>))]
+[JsonSerializable(typeof(CreateCoupon.NewCoupon))]
+[JsonSerializable(typeof(CouponRedemptionEvent))]
+[JsonSerializable(typeof(RedeemedCoupon))]
+[JsonSerializable(typeof(CouponRedemptionView))]
+[JsonSerializable(typeof(Page<CouponRedemptionView>))]
+[JsonSerializable(typeof(RedeemCoupon.NewRedemption))]
+[JsonSerializable(typeof(TaxRateEvent))]
+[JsonSerializable(typeof(TaxRateView))]
+[JsonSerializable(typeof(Page<TaxRateView>))]
+[JsonSerializable(typeof(PublishTaxRate.NewTaxRate))]
+[JsonSerializable(typeof(TaxProfileEvent))]
+[JsonSerializable(typeof(TaxProfileView))]
+[JsonSerializable(typeof(SetTaxProfile.NewTaxProfile))]
 [JsonSerializable(typeof(PreviewRating.RatingRequest))]
 [JsonSerializable(typeof(PreviewRating.RatingPreview))]
 [JsonSerializable(typeof(SubscriptionEvent))]

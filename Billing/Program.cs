@@ -3,6 +3,7 @@ using Platform.Billing;
 using Platform.Billing.AddOns;
 using Platform.Billing.ApiKeys;
 using Platform.Billing.Catalog;
+using Platform.Billing.Coupons;
 using Platform.Billing.Dunning;
 using Platform.Billing.Entitlements;
 using Platform.Billing.Invoices;
@@ -10,6 +11,7 @@ using Platform.Billing.Ledger;
 using Platform.Billing.Payments;
 using Platform.Billing.Recurring;
 using Platform.Billing.Subscriptions;
+using Platform.Billing.Taxes;
 using Platform.Billing.Tenants;
 using Platform.Billing.TestClocks;
 using Platform.Billing.Usage;
@@ -32,6 +34,10 @@ builder.Services
     .AddSingleton<Projection, PriceProjection>()
     .AddSingleton<Projection, PlanProjection>()
     .AddSingleton<Projection, AddOnProjection>()
+    .AddSingleton<Projection, CouponProjection>()
+    .AddSingleton<Projection, CouponRedemptionProjection>()
+    .AddSingleton<Projection, TaxRateProjection>()
+    .AddSingleton<Projection, TaxProfileProjection>()
     .AddSingleton<Projection, SubscriptionProjection>()
     .AddSingleton<Projection, SubscribedAddOnProjection>()
     .AddSingleton<Projection, BillingPeriodRows>()

@@ -1,6 +1,7 @@
 using Platform.Billing.AddOns;
 using Platform.Billing.ApiKeys;
 using Platform.Billing.Catalog;
+using Platform.Billing.Coupons;
 using Platform.Billing.Dunning;
 using Platform.Billing.Entitlements;
 using Platform.Billing.Invoices;
@@ -9,6 +10,7 @@ using Platform.Billing.Payments;
 using Platform.Billing.Paper;
 using Platform.Billing.Rating;
 using Platform.Billing.Subscriptions;
+using Platform.Billing.Taxes;
 using Platform.Billing.Tenants;
 using Platform.Billing.TestClocks;
 using Platform.Billing.Usage;
@@ -26,6 +28,13 @@ public static class Routes
             RegisterTenant.Map(tenants);
             ChangeBillingSettings.Map(tenants);
             TenantView.Map(tenants);
+            SetTaxProfile.Map(tenants);
+            TaxProfileView.Map(tenants);
+
+            var taxRates = app.MapGroup("/v1/tax-rates").WithTags("Taxes");
+            PublishTaxRate.Map(taxRates);
+            ArchiveTaxRate.Map(taxRates);
+            TaxRateView.Map(taxRates);
 
             var clocks = app.MapGroup("/v1/test-clocks").WithTags("Test clocks");
             AdvanceClock.Map(clocks);
@@ -55,6 +64,15 @@ public static class Routes
             var addOns = app.MapGroup("/v1/add-ons").WithTags("Add-ons");
             DefineAddOn.Map(addOns);
             AddOnView.Map(addOns);
+
+            var coupons = app.MapGroup("/v1/coupons").WithTags("Coupons");
+            CreateCoupon.Map(coupons);
+            ArchiveCoupon.Map(coupons);
+            CouponView.Map(coupons);
+            var redemptions = coupons.MapGroup("/redemptions");
+            RedeemCoupon.Map(redemptions);
+            EndRedemption.Map(redemptions);
+            CouponRedemptionView.Map(redemptions);
 
             PreviewRating.Map(app.MapGroup("/v1/rating").WithTags("Rating"));
 

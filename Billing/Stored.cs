@@ -3,10 +3,12 @@ using System.Text.Json.Serialization.Metadata;
 using Platform.Billing.AddOns;
 using Platform.Billing.ApiKeys;
 using Platform.Billing.Catalog;
+using Platform.Billing.Coupons;
 using Platform.Billing.Entitlements;
 using Platform.Billing.Invoices;
 using Platform.Billing.Payments;
 using Platform.Billing.Subscriptions;
+using Platform.Billing.Taxes;
 using Platform.Billing.Tenants;
 using Platform.Contracts;
 using Platform.EventStore;
@@ -25,7 +27,8 @@ public static class Stored
         Options,
         typeof(TenantEvent), typeof(ApiKeyEvent), typeof(MeterEvent), typeof(ProductEvent), typeof(PriceEvent), typeof(PlanEvent),
         typeof(AddOnEvent), typeof(SubscriptionEvent), typeof(SubscribedAddOnEvent), typeof(InvoiceEvent), typeof(PaymentMethodEvent),
-        typeof(PaymentEvent), typeof(EntitlementsEvent));
+        typeof(PaymentEvent), typeof(EntitlementsEvent), typeof(CouponEvent), typeof(CouponRedemptionEvent), typeof(TaxRateEvent),
+        typeof(TaxProfileEvent));
 
     /// <summary>Every message this process publishes.</summary>
     public static readonly MessageTypes MessageTypes = new(

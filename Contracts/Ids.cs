@@ -115,6 +115,34 @@ public readonly record struct PaymentMethodId(Guid Value) : IId<PaymentMethodId>
     public override string ToString() => Value.ToString();
 }
 
+[JsonConverter(typeof(IdConverter<CouponId>))]
+public readonly record struct CouponId(Guid Value) : IId<CouponId>
+{
+    public static CouponId New() => new(Guid.CreateVersion7());
+    public static CouponId From(Guid value) => new(value);
+    public static bool TryParse(string? text, out CouponId id) => Id.TryParse(text, out id);
+    public override string ToString() => Value.ToString();
+}
+
+/// <summary>One use of a coupon's code by a tenant.</summary>
+[JsonConverter(typeof(IdConverter<CouponRedemptionId>))]
+public readonly record struct CouponRedemptionId(Guid Value) : IId<CouponRedemptionId>
+{
+    public static CouponRedemptionId New() => new(Guid.CreateVersion7());
+    public static CouponRedemptionId From(Guid value) => new(value);
+    public static bool TryParse(string? text, out CouponRedemptionId id) => Id.TryParse(text, out id);
+    public override string ToString() => Value.ToString();
+}
+
+[JsonConverter(typeof(IdConverter<TaxRateId>))]
+public readonly record struct TaxRateId(Guid Value) : IId<TaxRateId>
+{
+    public static TaxRateId New() => new(Guid.CreateVersion7());
+    public static TaxRateId From(Guid value) => new(value);
+    public static bool TryParse(string? text, out TaxRateId id) => Id.TryParse(text, out id);
+    public override string ToString() => Value.ToString();
+}
+
 [JsonConverter(typeof(IdConverter<JobId>))]
 public readonly record struct JobId(Guid Value) : IId<JobId>
 {

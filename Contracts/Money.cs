@@ -48,6 +48,25 @@ public readonly record struct Money(long MinorUnits, Currency Currency) : ICompa
         static long OddUnit(int index, long odd) => index < Math.Abs(odd) ? Math.Sign(odd) : 0;
     }
 
+    /// <summary>
+    /// Splits by the method of largest remainders into parts that add up to exactly this amount: every share is rounded down, and the
+    /// minor units that are left go to those that lost most by it, of equals to the first.
+    /// </summary>
+    /// <param name="shares">Exact, in major units; this amount is their sum, rounded.</param>
+    public IReadOnlyList<Money> SplitBy(IReadOnlyList<decimal> shares)
+    {
+        var currency = Currency;
+        decimal[] exact = [.. shares.Select(share => share * currency.MinorUnitsPerMajor)];
+        long[] parts = [.. exact.Select(share => decimal.ToInt64(decimal.Floor(share)))];
+        var left = MinorUnits - parts.Sum();
+        if (left < 0 || left > parts.Length)
+            throw new ArgumentException($"The shares do not sum to {this}.", nameof(shares));
+
+        foreach (var index in Enumerable.Range(0, parts.Length).OrderByDescending(index => exact[index] - parts[index]).Take((int)left))
+            parts[index]++;
+        return [.. parts.Select(part => new Money(part, currency))];
+    }
+
     public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"{Amount} {Currency}");
 
     // 0.01m times a whole number keeps two decimals, so that 12.50 does not print as 12.5.

@@ -38,6 +38,10 @@ public sealed record PlanView(
         /// <summary>What it sells; absent where that is not told apart.</summary>
         [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
         public ProductId? ProductId { get; init; }
+
+        /// <summary>The category of products by which the fee is taxed, and charges that name none; absent for <c>standard</c>.</summary>
+        [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+        public string? TaxCategory { get; init; }
     }
 
     /// <summary>What rating needs of one version; versions never change.</summary>
@@ -48,6 +52,7 @@ public sealed record PlanView(
             FeeTiming = found.FeeTiming,
             TrialDays = found.TrialDays,
             InvoiceThreshold = found.InvoiceThreshold,
+            TaxCategory = found.TaxCategory,
         }
         : null;
 
@@ -65,6 +70,18 @@ public sealed record PlanView(
 
     public static Task<PlanView?> Find(Documents documents, PlanId plan, CancellationToken cancellation) =>
         documents.Find(TenantId.Operator.Value, Table, plan.Value, Stored.Json<PlanView>(), cancellation);
+
+    /// <summary>Those of the ids that no plan has.</summary>
+    public static async Task<IReadOnlyList<PlanId>> Unknown(
+        Documents documents, IReadOnlyCollection<PlanId> plans, CancellationToken cancellation)
+    {
+        if (plans.Count == 0)
+            return [];
+        var known = await documents.List(
+            TenantId.Operator.Value, Table, Stored.Json<PlanView>(), plans.Count, after: null, newestFirst: false, cancellation,
+            "id = any($1)", Sql.P([.. plans.Select(plan => plan.Value)]));
+        return [.. plans.Except(known.Select(plan => plan.View.PlanId))];
+    }
 
     private static async Task<Ok<Page<PlanView>>> List(
         [AsParameters] PageQuery page, Documents documents, CancellationToken cancellation)
@@ -102,6 +119,7 @@ public sealed class PlanProjection : DocumentProjection<PlanView, PlanEvent>
                     InvoiceThreshold = terms.InvoiceThreshold,
                     Entitlements = it.Entitlements,
                     ProductId = it.ProductId,
+                    TaxCategory = terms.TaxCategory,
                 },
             ]),
         _ => throw new UnreachableException($"PlanView does not know {@event.GetType().Name}."),

@@ -22,15 +22,18 @@ public static class PublishPlan
     /// <param name="InvoiceThreshold">When use of a running period comes to it, that period is invoiced up to then; never if absent.</param>
     /// <param name="Entitlements">What subscribers may use; without any, nothing is bounded.</param>
     /// <param name="ProductId">What the plan sells, named on its invoice lines.</param>
+    /// <param name="TaxCategory">Of products, for the fee and for charges that name none; <c>standard</c> if absent.</param>
     public sealed record NewPlan(
         string Key, string DisplayName, Money RecurringFee, Proration Proration, IReadOnlyList<Charge> Charges,
         BillingInterval Interval = BillingInterval.Month, FeeTiming FeeTiming = FeeTiming.InArrears, int TrialDays = 0,
-        Money? InvoiceThreshold = null, NewEntitlements? Entitlements = null, ProductId? ProductId = null);
+        Money? InvoiceThreshold = null, NewEntitlements? Entitlements = null, ProductId? ProductId = null,
+        string? TaxCategory = null);
 
     public sealed record NewPlanVersion(
         string DisplayName, Money RecurringFee, Proration Proration, IReadOnlyList<Charge> Charges,
         BillingInterval Interval = BillingInterval.Month, FeeTiming FeeTiming = FeeTiming.InArrears, int TrialDays = 0,
-        Money? InvoiceThreshold = null, NewEntitlements? Entitlements = null, ProductId? ProductId = null);
+        Money? InvoiceThreshold = null, NewEntitlements? Entitlements = null, ProductId? ProductId = null,
+        string? TaxCategory = null);
 
     /// <param name="Key">Set for a new plan, null for a new version.</param>
     /// <param name="KnownMeters">Those of the charges' meters that exist.</param>
@@ -81,6 +84,7 @@ public static class PublishPlan
                 terms.InvoiceThreshold is not { } threshold || threshold.Currency == terms.Currency, "invoice_threshold.currency",
                 "The threshold is in the plan's currency.")
             .Require(terms.InvoiceThreshold is not { MinorUnits: <= 0 }, "invoice_threshold.amount", "A threshold is above 0.")
+            .Require(terms.TaxCategory is null || CatalogKeys.IsValid(terms.TaxCategory), "tax_category", CatalogKeys.Rule)
             .Require(terms.Charges.Count <= 100, "charges", "At most 100 charges.");
         foreach (var (index, charge) in terms.Charges.Index())
         {
@@ -89,7 +93,10 @@ public static class PublishPlan
                     charge.DisplayName.Length is >= 1 and <= 200, $"charges[{index}].display_name", "1 to 200 characters are needed.")
                 .Require(
                     terms.Charges.Take(index).All(other => other.Meter != charge.Meter), $"charges[{index}].meter",
-                    "Another charge reads the same meter.");
+                    "Another charge reads the same meter.")
+                .Require(
+                    charge.TaxCategory is null || CatalogKeys.IsValid(charge.TaxCategory), $"charges[{index}].tax_category",
+                    CatalogKeys.Rule);
             if (charge is PerUnitCharge { UnitPrice: var price })
             {
                 errors.Require(
@@ -132,6 +139,7 @@ public static class PublishPlan
                 FeeTiming = request.FeeTiming,
                 TrialDays = request.TrialDays,
                 InvoiceThreshold = request.InvoiceThreshold,
+                TaxCategory = request.TaxCategory,
             },
             request.Entitlements, request.ProductId, caller, store, documents, clock, cancellation);
 
@@ -146,6 +154,7 @@ public static class PublishPlan
                 FeeTiming = request.FeeTiming,
                 TrialDays = request.TrialDays,
                 InvoiceThreshold = request.InvoiceThreshold,
+                TaxCategory = request.TaxCategory,
             },
             request.Entitlements, request.ProductId, caller, store, documents, clock, cancellation);
 

@@ -11,15 +11,16 @@ namespace Platform.Billing.Invoices;
 /// </summary>
 public static class CarriedCredit
 {
+    /// <param name="owed">For the lines, less discounts and with tax.</param>
     /// <param name="brought">What the invoice before carried forward; zero or positive.</param>
-    public static IReadOnlyList<RatedLine> Settle(IReadOnlyList<RatedLine> lines, Money brought, BillingPeriod period)
+    public static IReadOnlyList<RatedLine> Settle(IReadOnlyList<RatedLine> lines, Money owed, Money brought, BillingPeriod period)
     {
         var zero = Money.Zero(brought.Currency);
         List<RatedLine> settled = [.. lines];
         if (brought > zero)
             settled.Add(Line(LineKind.CreditBroughtForward, "Credit from the invoice before", zero - brought));
 
-        var total = settled.Aggregate(zero, (sum, line) => sum + line.Amount);
+        var total = owed - brought;
         if (total < zero)
             settled.Add(Line(LineKind.CreditCarriedForward, "Credit carried forward to the next invoice", zero - total));
         return settled;

@@ -1,6 +1,9 @@
+using NodaTime;
 using Npgsql;
+using Platform.Billing.Coupons;
 using Platform.Billing.Rating;
 using Platform.Billing.Subscriptions;
+using Platform.Billing.Taxes;
 using Platform.Contracts;
 using Subscription = Platform.Billing.Subscriptions.Subscription;
 
@@ -11,16 +14,38 @@ namespace Platform.Billing.Invoices;
 /// <param name="Period">From the running period's start to where it ends.</param>
 public sealed record EndingPeriod(SubscriptionId SubscriptionId, Subscription Subscription, BillingPeriod Period)
 {
+    /// <summary>The billing period by the calendar that it lies in.</summary>
+    public BillingPeriod Calendar => BillingPeriods.Containing(Period.Start, Subscription.Cycle, Zone);
+
+    public DateTimeZone Zone => DateTimeZoneProviders.Tzdb[Subscription.TimeZone];
+
     /// <summary>What is used on time in it: without length once the subscription has ended, because then only late usage is billed.</summary>
     public BillingPeriod Used => Subscription.EndedAt is { } ended ? new(ended, ended) : Period;
 }
 
 /// <summary>Everything that an invoice says, before it has a number.</summary>
 /// <param name="Periods">Those that it is for: an ended subscription without late usage is not among them.</param>
+/// <param name="Discounts">In the order in which coupons take them; parts are by the place of the line.</param>
+/// <param name="Taxes">Per rate, on the lines less their discounts.</param>
 /// <param name="Usage">The events that it counts.</param>
 public sealed record InvoiceContent(
-    IReadOnlyList<EndingPeriod> Periods, Currency Currency, IReadOnlyList<RatedLine> Lines, InvoicedUsage Usage)
+    IReadOnlyList<EndingPeriod> Periods, Currency Currency, IReadOnlyList<RatedLine> Lines, IReadOnlyList<Discount> Discounts,
+    IReadOnlyList<Tax> Taxes, InvoicedUsage Usage)
 {
+    /// <summary>When the billing period by the calendar ends that the invoice's lies in: later than it for a slice.</summary>
+    public Instant CalendarEnd => Periods.Max(it => it.Calendar.End);
+
+    /// <summary>What is owed: the lines less their discounts, with the tax that is added to them.</summary>
+    public Money Total
+    {
+        get
+        {
+            var total = Lines.Aggregate(Money.Zero(Currency), (sum, line) => sum + line.Amount);
+            total = Discounts.Aggregate(total, (sum, discount) => sum - discount.Amount);
+            return Taxes.Where(tax => !tax.Inclusive).Aggregate(total, (sum, tax) => sum + tax.Amount);
+        }
+    }
+
     public BillingPeriod Period => new(Periods.Min(it => it.Period.Start), Periods.Max(it => it.Period.End));
 }
 
@@ -31,11 +56,12 @@ public sealed record InvoiceContent(
 public sealed class ComposeInvoice(BilledPlans billedPlans)
 {
     /// <param name="connection">Its transaction sees the tenant's rows.</param>
+    /// <param name="terms">By what the lines are discounted and taxed.</param>
     /// <param name="brought">Credit that earlier invoices carried forward; null for none.</param>
     /// <param name="through">The newest ledger position to consider.</param>
     /// <returns>Null where there is nothing to invoice: all subscriptions have ended and nothing came late.</returns>
     public async Task<InvoiceContent?> Compose(
-        NpgsqlConnection connection, TenantId tenant, IReadOnlyList<EndingPeriod> ending, Money? brought, long through,
+        NpgsqlConnection connection, TenantId tenant, IReadOnlyList<EndingPeriod> ending, InvoiceTerms terms, Money? brought, long through,
         CancellationToken cancellation)
     {
         // 1 rate each subscription's use and fees
@@ -61,8 +87,11 @@ public sealed class ComposeInvoice(BilledPlans billedPlans)
         if (periods.Count == 0)
             return null;
 
-        // 2 settle what is not to be paid
-        var content = new InvoiceContent(periods, currency, lines, new(types, through));
-        return content with { Lines = CarriedCredit.Settle(lines, brought ?? Money.Zero(currency), content.Period) };
+        // 2 discount and tax the lines
+        var content = new InvoiceContent(periods, currency, lines, Discounts: [], Taxes: [], new(types, through));
+        content = DiscountAndTax.Of(content, terms);
+
+        // 3 settle what is not to be paid
+        return content with { Lines = CarriedCredit.Settle(lines, content.Total, brought ?? Money.Zero(currency), content.Period) };
     }
 }

@@ -22,7 +22,19 @@ public static class DraftInvoice
             .. command.Content.Lines.Select((line, index) => new InvoiceLineAdded(
                 index + 1, line.Kind, line.Description, line.Meter, line.Quantity, line.Unit, line.UnitAmount, line.Amount,
                 line.Window.Start, line.Window.End, command.At, line.SubscriptionId, line.Plan?.PlanId, line.Plan?.PlanVersion,
-                line.Breakdown, line.ProductId)),
+                line.Breakdown, line.TaxCategory, line.ProductId)),
+            .. command.Content.Discounts.Select(discount => new InvoiceDiscountAdded(
+                discount.Coupon.RedemptionId, discount.Coupon.CouponId, discount.Coupon.Terms.Code, discount.Coupon.Terms.DisplayName,
+                discount.Amount,
+                [
+                    .. discount.Parts.Index().Where(part => part.Item.MinorUnits != 0)
+                        .Select(part => new LinePart(part.Index + 1, part.Item)),
+                ],
+                command.At)),
+            .. command.Content.Taxes.Select(tax => new InvoiceTaxAdded(
+                tax.Jurisdiction, tax.Rate, tax.Inclusive, tax.Treatment, tax.Reason, tax.CustomerTaxId, tax.RateIds,
+                tax.TaxableAmount, tax.Amount,
+                [.. tax.Lines.Zip(tax.Parts).OrderBy(it => it.First).Select(it => new LinePart(it.First + 1, it.Second))], command.At)),
         ],
         _ => [],
     };

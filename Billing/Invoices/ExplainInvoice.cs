@@ -23,7 +23,8 @@ public static class ExplainInvoice
     private const int RollUpsMax = 1_000;
 
     public sealed record Explained(
-        InvoiceId InvoiceId, string? Number, InvoiceView.InvoicedPeriod BillingPeriod, Money Subtotal, Money Total,
+        InvoiceId InvoiceId, string? Number, InvoiceView.InvoicedPeriod BillingPeriod, Money Subtotal,
+        IReadOnlyList<InvoiceView.InvoiceDiscount> Discounts, IReadOnlyList<InvoiceView.InvoiceTax> Taxes, Money Total,
         IReadOnlyList<ExplainedLine> Lines);
 
     /// <param name="Price">The terms that the window ran on; absent where the line is of no plan.</param>
@@ -79,7 +80,8 @@ public static class ExplainInvoice
             lines.Add(new(line.Number, line.Kind, line.Description, line.Amount, Steps(line), price, usage));
         }
 
-        return TypedResults.Ok(new Explained(id, invoice.Number, invoice.BillingPeriod, invoice.Subtotal, invoice.Total, lines));
+        return TypedResults.Ok(new Explained(
+            id, invoice.Number, invoice.BillingPeriod, invoice.Subtotal, invoice.Discounts, invoice.Taxes, invoice.Total, lines));
     }
 
     private static PriceVersion PriceOf(PlanView plan, int version, string? meter)

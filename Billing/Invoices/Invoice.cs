@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Text.Json.Serialization;
 using NodaTime;
 using Platform.Billing.Rating;
+using Platform.Billing.Taxes;
 using Platform.Contracts;
 using Platform.Contracts.Verification;
 using Platform.EventStore;
@@ -11,6 +12,8 @@ namespace Platform.Billing.Invoices;
 [JsonPolymorphic(TypeDiscriminatorPropertyName = "type")]
 [JsonDerivedType(typeof(InvoiceDrafted), "invoice.drafted.v1")]
 [JsonDerivedType(typeof(InvoiceLineAdded), "invoice.line_added.v1")]
+[JsonDerivedType(typeof(InvoiceDiscountAdded), "invoice.discount_added.v1")]
+[JsonDerivedType(typeof(InvoiceTaxAdded), "invoice.tax_added.v1")]
 [JsonDerivedType(typeof(InvoiceFinalized), "invoice.finalized.v1")]
 [JsonDerivedType(typeof(InvoicePaymentRequested), "invoice.payment_requested.v1")]
 [JsonDerivedType(typeof(InvoicePaymentUnresolved), "invoice.payment_unresolved.v1")]
@@ -61,6 +64,7 @@ public sealed record InvoicedSubscription(
 /// <param name="SubscriptionId">What it is owed for; absent where it is owed for no single one.</param>
 /// <param name="PlanId">The plan that the window ran on.</param>
 /// <param name="Breakdown">How the amount came about; absent where it is just quantity times unit amount.</param>
+/// <param name="TaxCategory">The category of products by which it is taxed; absent for <c>standard</c>.</param>
 /// <param name="ProductId">What is sold; absent where that is not told apart.</param>
 public sealed record InvoiceLineAdded(
     int Line, LineKind Kind, string Description, string? Meter, decimal Quantity, string Unit, decimal? UnitAmount, Money Amount,
@@ -69,8 +73,52 @@ public sealed record InvoiceLineAdded(
     [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] PlanId? PlanId = null,
     [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] int? PlanVersion = null,
     [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyList<RatingStep>? Breakdown = null,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? TaxCategory = null,
     [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] ProductId? ProductId = null)
     : InvoiceEvent;
+
+/// <summary>A part of a discount or tax.</summary>
+/// <param name="Line">The number of the line that it falls on.</param>
+public sealed record LinePart(int Line, Money Amount);
+
+/// <summary>What a redeemed coupon takes off the lines before.</summary>
+/// <param name="Amount">Above zero.</param>
+/// <param name="Lines">The lines that it takes from; their parts sum to the amount.</param>
+public sealed record InvoiceDiscountAdded(
+    CouponRedemptionId RedemptionId, CouponId CouponId, string Code, string Description, Money Amount, IReadOnlyList<LinePart> Lines,
+    Instant At) : InvoiceEvent
+{
+    // By content, as events are compared.
+    public bool Equals(InvoiceDiscountAdded? other) =>
+        other is not null
+        && (RedemptionId, CouponId, Code, Description, Amount, At)
+            == (other.RedemptionId, other.CouponId, other.Code, other.Description, other.Amount, other.At)
+        && Lines.SequenceEqual(other.Lines);
+
+    public override int GetHashCode() => HashCode.Combine(RedemptionId, Amount);
+}
+
+/// <summary>Tax by one rate, on lines less their discounts.</summary>
+/// <param name="Rate">A fraction: 0.19 is 19 %.</param>
+/// <param name="Inclusive">The lines contain the tax; else it is added to them.</param>
+/// <param name="Reason">Why nothing is owed; null where a rate says what is.</param>
+/// <param name="CustomerTaxId">The tenant's own; null where it has none.</param>
+/// <param name="TaxRateIds">The rates that gave it; several where they are equal, none where nothing is owed for a reason.</param>
+/// <param name="TaxableAmount">Of the lines, without the tax that they contain.</param>
+/// <param name="Lines">The lines that are taxed by it; their parts sum to the amount.</param>
+public sealed record InvoiceTaxAdded(
+    string Jurisdiction, decimal Rate, bool Inclusive, TaxTreatment Treatment, string? Reason, string? CustomerTaxId,
+    IReadOnlyList<TaxRateId> TaxRateIds, Money TaxableAmount, Money Amount, IReadOnlyList<LinePart> Lines, Instant At) : InvoiceEvent
+{
+    public bool Equals(InvoiceTaxAdded? other) =>
+        other is not null
+        && (Jurisdiction, Rate, Inclusive, Treatment, Reason, CustomerTaxId, TaxableAmount, Amount, At) == (
+            other.Jurisdiction, other.Rate, other.Inclusive, other.Treatment, other.Reason, other.CustomerTaxId, other.TaxableAmount,
+            other.Amount, other.At)
+        && TaxRateIds.SequenceEqual(other.TaxRateIds) && Lines.SequenceEqual(other.Lines);
+
+    public override int GetHashCode() => HashCode.Combine(Jurisdiction, Rate, Inclusive, Amount);
+}
 
 /// <param name="Number">Gapless per issuer and year, for example <c>2026-000042</c>.</param>
 /// <param name="Amounts">What the total is made of, by kind of line: the ledger posts from this event alone.</param>
@@ -133,6 +181,22 @@ public sealed record Invoice(
             Amounts = InvoicedAmount.Add(invoice.Amounts, line.Kind, line.Amount),
             LineCount = invoice.LineCount + 1,
             CarriedForward = Carried(invoice, line),
+        },
+        InvoiceDiscountAdded it => invoice with
+        {
+            Total = invoice.Total - it.Amount,
+            Amounts = InvoicedAmount.Add(invoice.Amounts, LineKind.Discount, Money.Zero(it.Amount.Currency) - it.Amount),
+        },
+        InvoiceTaxAdded { Inclusive: false } it => invoice with
+        {
+            Total = invoice.Total + it.Amount,
+            Amounts = InvoicedAmount.Add(invoice.Amounts, LineKind.Tax, it.Amount),
+        },
+        InvoiceTaxAdded it => invoice with
+        {
+            Amounts = InvoicedAmount.Add(
+                InvoicedAmount.Add(invoice.Amounts, LineKind.Tax, it.Amount), LineKind.IncludedTax,
+                Money.Zero(it.Amount.Currency) - it.Amount),
         },
         InvoiceFinalized it => invoice with { Status = InvoiceStatus.Finalized, Settlement = Settlement.Of(it) },
         SettlementEvent it => invoice with

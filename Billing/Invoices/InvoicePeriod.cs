@@ -1,4 +1,5 @@
 using NodaTime;
+using Platform.Billing.Coupons;
 using Platform.Billing.Entitlements;
 using Platform.Billing.Subscriptions;
 using Platform.Billing.Tenants;
@@ -106,8 +107,9 @@ public sealed class InvoicePeriod(
         }
 
         var content = await compose.Compose(
-            transaction.Connection, tenant, [.. endings.Select(Period)], await Brought(transaction, tenant, endings, cancellation),
-            through, cancellation);
+            transaction.Connection, tenant, [.. endings.Select(Period)],
+            await InvoiceTerms.Read(transaction.Connection, documents, tenant, at, cancellation),
+            await Brought(transaction, tenant, endings, cancellation), through, cancellation);
 
         // Another runner has invoiced what had come to the threshold.
         if (threshold is { } bound && !InvoiceAtThreshold.IsReached(bound, content?.Lines ?? []))
@@ -142,6 +144,13 @@ public sealed class InvoicePeriod(
                     closed with { Credit = invoice.CarriedForward.MinorUnits > 0 ? invoice.CarriedForward : null },
                     .. ending.Events.Skip(1),
                 ]);
+        }
+
+        foreach (var discount in content.Discounts)
+        {
+            await transaction.Decide<CouponRedemption, CouponRedemptionEvent>(
+                CouponRedemption.Stream(tenant, discount.Coupon.RedemptionId),
+                _ => [new RedemptionApplied(invoiceId, content.CalendarEnd, discount.Amount, at)], cancellation);
         }
 
         var number = await InvoiceNumbers.Next(transaction, at.InUtc().Year, cancellation);

@@ -36,8 +36,8 @@ public static class PreviewInvoice
     }
 
     private static async Task<Results<Ok<InvoiceView>, ProblemHttpResult>> Handle(
-        Preview request, Caller caller, EventStore.EventStore store, BillingDatabase database, ComposeInvoice compose, TenantClock clock,
-        CancellationToken cancellation)
+        Preview request, Caller caller, EventStore.EventStore store, Documents documents, BillingDatabase database,
+        ComposeInvoice compose, TenantClock clock, CancellationToken cancellation)
     {
         var running = new List<(SubscriptionId, Subscription)>();
         foreach (var id in await BillingPeriodRows.Running(database, caller.TenantId, cancellation))
@@ -51,14 +51,16 @@ public static class PreviewInvoice
         if (ending.Count == 0)
             return Problems.NotFound("subscription");
 
+        var now = await clock.Now(caller.TenantId, cancellation);
         var content = await database.Read(
             caller.TenantId,
             async connection => await compose.Compose(
-                connection, caller.TenantId, ending, brought: null,
+                connection, caller.TenantId, ending,
+                await InvoiceTerms.Read(connection, documents, caller.TenantId, now, cancellation), brought: null,
                 await PeriodUsage.NewestPosition(connection, caller.TenantId, cancellation), cancellation),
             cancellation);
         var draft = DraftInvoice.Decide(
-            new(InvoiceId.New(), caller.TenantId, content!, await clock.Now(caller.TenantId, cancellation)), Invoice.Initial);
+            new(InvoiceId.New(), caller.TenantId, content!, now), Invoice.Initial);
         return TypedResults.Ok(draft.Events.Aggregate((InvoiceView?)null, InvoiceView.Fold)!);
     }
 }

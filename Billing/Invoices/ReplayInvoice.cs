@@ -12,8 +12,8 @@ namespace Platform.Billing.Invoices;
 
 /// <summary>
 /// Makes an invoice again from the events as they were known when it was closed, and says whether it comes out the same, byte for
-/// byte: its periods, every line with its breakdown, and the root over the usage that it counts. Its id, its number and the moment
-/// are taken as they were.
+/// byte: its periods, every line with its breakdown, discounts and tax, and the root over the usage that it counts. Its id, its number,
+/// the moment and the tax rates that it names are taken as they were.
 /// </summary>
 public static class ReplayInvoice
 {
@@ -22,7 +22,7 @@ public static class ReplayInvoice
     public sealed record Replayed(
         InvoiceId InvoiceId, bool Identical, string StoredSha256, string ReplayedSha256, IReadOnlyList<Difference> Differences);
 
-    /// <param name="Event">Which event of the invoice: 1 is the draft, then its lines.</param>
+    /// <param name="Event">Which event of the invoice: 1 is the draft, then its lines, discounts and tax.</param>
     /// <param name="Stored">Null where the replay has an event more.</param>
     public sealed record Difference(int Event, string? Stored, string? Replayed);
 
@@ -41,8 +41,8 @@ public static class ReplayInvoice
     }
 
     private static async Task<Results<Ok<Replayed>, ProblemHttpResult>> Handle(
-        InvoiceId id, Caller caller, EventStore.EventStore store, BillingDatabase database, ComposeInvoice compose,
-        CancellationToken cancellation)
+        InvoiceId id, Caller caller, EventStore.EventStore store, Documents documents, BillingDatabase database,
+        ComposeInvoice compose, CancellationToken cancellation)
     {
         var events = (await store.Read(Invoice.Stream(caller.TenantId, id), cancellation))
             .Select(recorded => (InvoiceEvent)recorded.Data).ToList();
@@ -66,8 +66,11 @@ public static class ReplayInvoice
             caller.TenantId,
             async connection =>
             {
+                var terms = await InvoiceTerms.ReadKnownTo(
+                    connection, documents, caller.TenantId, id, drafted.At,
+                    events.OfType<InvoiceTaxAdded>().SelectMany(tax => tax.TaxRateIds), cancellation);
                 var composed = (await compose.Compose(
-                    connection, caller.TenantId, ending, brought, drafted.UsageThrough, cancellation))!;
+                    connection, caller.TenantId, ending, terms, brought, drafted.UsageThrough, cancellation))!;
                 return (composed, (await UsageTree.Of(connection, caller.TenantId, composed.Usage, cancellation)).Head);
             },
             cancellation);
@@ -76,7 +79,7 @@ public static class ReplayInvoice
 
         return TypedResults.Ok(Compare(
             id,
-            [.. events.TakeWhile(@event => @event is InvoiceDrafted or InvoiceLineAdded).Select(Text), Text(final.Total, final.UsageTree)],
+            [.. events.TakeWhile(@event => @event is not InvoiceFinalized).Select(Text), Text(final.Total, final.UsageTree)],
             [.. again.Events.Select(Text), Text(total, tree)]));
     }
 

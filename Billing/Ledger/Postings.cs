@@ -48,7 +48,9 @@ public static class Postings
     /// <summary>What a line's amount is credited to.</summary>
     public static Account AccountOf(LineKind kind) => kind switch
     {
-        LineKind.RecurringFee or LineKind.Usage or LineKind.LateUsage or LineKind.AddOn => Account.Revenue,
+        LineKind.RecurringFee or LineKind.Usage or LineKind.LateUsage or LineKind.AddOn or LineKind.Discount or LineKind.IncludedTax =>
+            Account.Revenue,
+        LineKind.Tax => Account.TaxPayable,
         LineKind.CreditBroughtForward or LineKind.CreditCarriedForward => Account.Wallet,
         _ => throw new UnreachableException($"No account is known for lines of {kind}."),
     };

@@ -15,9 +15,9 @@ using Platform.ServiceDefaults;
 namespace Platform.Billing.Paper;
 
 /// <summary>
-/// Invoice lines as FOCUS 1.2, the FinOps Foundation's cost and usage format: one CSV row per line, in constant memory. Rows of an
-/// invoice sum to its total in <c>BilledCost</c>. An operator who acts for no tenant gets those of all live
-/// tenants.
+/// Invoice lines as FOCUS 1.2, the FinOps Foundation's cost and usage format: one CSV row per line and one per rate of tax, in
+/// constant memory. Rows of an invoice sum to its total in <c>BilledCost</c>; those of lines are less discounts and without tax. An
+/// operator who acts for no tenant gets those of all live tenants.
 /// </summary>
 public static class FocusExport
 {
@@ -26,7 +26,7 @@ public static class FocusExport
     // Every mandatory column of FOCUS 1.2, and those conditional ones that this platform has something to say in.
     private static readonly (string Name, Func<Row, string?> Value)[] columns =
     [
-        ("BilledCost", row => Money(row.Line.Amount)),
+        ("BilledCost", row => Text(row.Net)),
         ("BillingAccountId", row => row.Tenant.TenantId.ToString()),
         ("BillingAccountName", row => row.Tenant.Name),
         ("BillingCurrency", row => row.Line.Amount.Currency.ToString()),
@@ -36,6 +36,7 @@ public static class FocusExport
         {
             LineKind.RecurringFee or LineKind.AddOn => "Purchase",
             LineKind.Usage or LineKind.LateUsage => "Usage",
+            LineKind.Tax => "Tax",
             _ => "Adjustment",
         }),
         ("ChargeClass", row => row.Line.Kind is LineKind.LateUsage ? "Correction" : null),
@@ -50,16 +51,16 @@ public static class FocusExport
         ("ChargePeriodStart", row => Time(row.Line.WindowStart)),
         ("ConsumedQuantity", row => row.IsUsage ? Decimals.Format(row.Line.Quantity) : null),
         ("ConsumedUnit", row => row.IsUsage ? row.Line.Unit : null),
-        ("ContractedCost", row => Cost(row.Line)),
+        ("ContractedCost", row => row.Cost),
         ("ContractedUnitPrice", row => row.UnitPrice),
-        ("EffectiveCost", row => Money(row.Line.Amount)),
+        ("EffectiveCost", row => Text(row.Net)),
         ("InvoiceId", row => row.Invoice.Number),
         ("InvoiceIssuerName", row => row.Issuer),
-        ("ListCost", row => Cost(row.Line)),
+        ("ListCost", row => row.Cost),
         ("ListUnitPrice", row => row.UnitPrice),
-        ("PricingCategory", row => row.IsAdjustment ? null : "Standard"),
-        ("PricingQuantity", row => row.IsAdjustment ? null : Decimals.Format(row.Line.Quantity)),
-        ("PricingUnit", row => row.IsAdjustment ? null : row.Line.Unit),
+        ("PricingCategory", row => row.IsPriced ? "Standard" : null),
+        ("PricingQuantity", row => row.IsPriced ? Decimals.Format(row.Line.Quantity) : null),
+        ("PricingUnit", row => row.IsPriced ? row.Line.Unit : null),
         ("ProviderName", row => row.Issuer),
         ("PublisherName", row => row.Issuer),
         ("ServiceCategory", _ => "AI and Machine Learning"),
@@ -109,7 +110,7 @@ public static class FocusExport
             {
                 if (!tenants.TryGetValue(owner, out var customer))
                     tenants[owner] = customer = (await TenantView.Find(documents, new(owner), cancellation))!;
-                foreach (var line in invoice.Lines)
+                foreach (var line in invoice.Lines.Concat(invoice.Taxes.Select(tax => Line(invoice, tax))))
                     yield return new(invoice, line, customer, issuer);
             }
 
@@ -119,18 +120,27 @@ public static class FocusExport
         }
     }
 
-    // Exact, before the line was rounded; where there is no single unit price, what the tiers came to.
-    private static string Cost(InvoiceView.InvoiceLine line) =>
-        line is { UnitAmount: { } each, Breakdown: null, Kind: not LineKind.RecurringFee } ? Decimals.Format(Decimals.Canonical(each * line.Quantity)) : Money(line.Amount);
+    private static InvoiceView.InvoiceLine Line(InvoiceView invoice, InvoiceView.InvoiceTax tax) => new(
+        Number: 0, LineKind.Tax, tax.Reason ?? $"Tax {tax.Jurisdiction} {InvoiceDocument.Percent(tax.Rate)}", Meter: null, Quantity: 1,
+        Unit: "tax", UnitAmount: null, tax.Amount, DiscountAmount: Money.Zero(tax.Amount.Currency),
+        TaxAmount: Money.Zero(tax.Amount.Currency), invoice.BillingPeriod.Start, invoice.BillingPeriod.End);
 
-    private static string Money(Money money) => Decimals.Format(money.Amount);
+    private static string Text(Money money) => Decimals.Format(money.Amount);
 
     private static string Time(Instant at) => InstantPattern.General.Format(at);
 
     private sealed record Row(InvoiceView Invoice, InvoiceView.InvoiceLine Line, TenantView Tenant, string Issuer)
     {
         public bool IsUsage => Line.Kind is LineKind.Usage or LineKind.LateUsage;
-        public bool IsAdjustment => Line.Kind is LineKind.CreditBroughtForward or LineKind.CreditCarriedForward;
-        public string? UnitPrice => !IsAdjustment && Line.UnitAmount is { } each ? Decimals.Format(each) : null;
+        public bool IsPriced => Line.Kind is LineKind.RecurringFee || IsUsage;
+        public string? UnitPrice => IsPriced && Line.UnitAmount is { } each ? Decimals.Format(each) : null;
+        public Money Net => Invoice.NetOf(Line);
+
+        // Exact, before the line was rounded; where there is no single unit price, or one with tax in it, what the line came to.
+        public string Cost =>
+            Line is { UnitAmount: { } each, Breakdown: null, Kind: not LineKind.RecurringFee }
+            && Invoice.TaxOf(Line) is not { Inclusive: true }
+                ? Decimals.Format(Decimals.Canonical(each * Line.Quantity))
+                : Text(Net + Line.DiscountAmount);
     }
 }

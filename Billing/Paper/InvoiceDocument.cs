@@ -12,7 +12,8 @@ namespace Platform.Billing.Paper;
 /// <summary>An invoice with the names that stand on its paper, as PDF for people and as UBL for other books.</summary>
 /// <param name="Issuer">Who is owed.</param>
 /// <param name="Customer">Who owes.</param>
-public sealed record InvoiceDocument(InvoiceView Invoice, string Issuer, TenantView Customer)
+/// <param name="IssuerTaxId">Under which the issuer pays the tax; null where it has none.</param>
+public sealed record InvoiceDocument(InvoiceView Invoice, string Issuer, TenantView Customer, string? IssuerTaxId = null)
 {
     /// <summary>The zone in which the invoice's instants are days.</summary>
     public DateTimeZone Zone => DateTimeZoneProviders.Tzdb[Invoice.BillingPeriod.TimeZone];
@@ -43,12 +44,15 @@ public sealed record InvoiceDocument(InvoiceView Invoice, string Issuer, TenantV
             return Problems.NotFound("invoice");
         }
 
-        var document = new InvoiceDocument(invoice, IssuerOf(settings), customer);
+        var document = new InvoiceDocument(invoice, IssuerOf(settings), customer, settings["Issuer:TaxId"]);
         return TypedResults.File(write(document), contentType, $"{invoice.Number}.{extension}");
     }
 
     /// <summary>Who bills: <c>Issuer__Name</c>.</summary>
     public static string IssuerOf(IConfiguration settings) => settings["Issuer:Name"] ?? "Platform";
+
+    /// <summary>0.19 as 19 %.</summary>
+    public static string Percent(decimal rate) => string.Create(CultureInfo.InvariantCulture, $"{rate * 100:0.####} %");
 
     /// <summary>1234.5 as 1,234.5, with all its decimals.</summary>
     public static string Grouped(decimal number) => number.ToString("#,##0.############################", CultureInfo.InvariantCulture);

@@ -6,6 +6,7 @@ using PdfSharp.Fonts;
 using PdfSharp.Pdf;
 using Platform.Billing.Invoices;
 using Platform.Billing.Rating;
+using Platform.Contracts;
 
 namespace Platform.Billing.Paper;
 
@@ -42,7 +43,7 @@ public static class InvoicePdf
             }
             Line(sheet, document, line);
         }
-        if (sheet.Y + 5 * RowHeight > Bottom)
+        if (sheet.Y + (5 + document.Invoice.Discounts.Count + document.Invoice.Taxes.Count) * RowHeight > Bottom)
             sheet.NextPage();
         Totals(sheet, document.Invoice);
         sheet.End();
@@ -58,6 +59,13 @@ public static class InvoicePdf
         var invoice = document.Invoice;
         sheet.Text(document.Issuer, bold, Left);
         sheet.RightText("Invoice", title, Right);
+        if (document.IssuerTaxId is { } issuerTaxId)
+        {
+            sheet.Y += RowHeight;
+            sheet.Text($"Tax id {issuerTaxId}", small, Left);
+            sheet.Y -= RowHeight;
+        }
+
         sheet.Y += 40;
 
         (string Name, string Value)[] facts =
@@ -82,6 +90,12 @@ public static class InvoicePdf
         sheet.Text(Fitting(document.Customer.Name, bold, 260, sheet), bold, Left);
         sheet.Y += RowHeight;
         sheet.Text(document.Customer.TenantId.ToString(), small, Left);
+        if (invoice.CustomerTaxId is { } taxId)
+        {
+            sheet.Y += RowHeight;
+            sheet.Text($"Tax id {taxId}", small, Left);
+        }
+
         sheet.Y = end + 24;
     }
 
@@ -116,18 +130,38 @@ public static class InvoicePdf
     {
         sheet.Y += 4;
         sheet.Rule();
-        sheet.RightText("Subtotal", plain, UnitPrice);
-        sheet.RightText(InvoiceDocument.Grouped(invoice.Subtotal), plain, Amount);
-        sheet.Y += RowHeight;
+        Row("Subtotal", invoice.Subtotal);
+        foreach (var discount in invoice.Discounts)
+            Row($"{discount.Description} ({discount.Code})", Money.Zero(discount.Amount.Currency) - discount.Amount);
+        foreach (var tax in invoice.Taxes.Where(tax => !tax.Inclusive))
+            Row(Tax(tax), tax.Amount);
         sheet.RightText($"Total {invoice.Total.Currency}", bold, UnitPrice);
         sheet.RightText(InvoiceDocument.Grouped(invoice.Total), bold, Amount);
+        foreach (var tax in invoice.Taxes.Where(tax => tax.Inclusive))
+        {
+            sheet.Y += RowHeight;
+            sheet.RightText($"of which {Tax(tax)}", small, UnitPrice);
+            sheet.RightText(InvoiceDocument.Grouped(tax.Amount), small, Amount);
+        }
+
         if (invoice.UsageTree is { } tree)
         {
             sheet.Y += 2 * RowHeight;
             sheet.Text(
                 string.Create(CultureInfo.InvariantCulture, $"Merkle root over the {tree.Size:N0} usage events of this invoice: {tree.Root}"), small, Left);
         }
+
+        void Row(string name, Money amount)
+        {
+            sheet.RightText(Fitting(name, plain, UnitPrice - Left, sheet), plain, UnitPrice);
+            sheet.RightText(InvoiceDocument.Grouped(amount), plain, Amount);
+            sheet.Y += RowHeight;
+        }
     }
+
+    private static string Tax(InvoiceView.InvoiceTax tax) => tax.Reason is { } reason
+        ? $"Tax {tax.Jurisdiction}: {reason}"
+        : $"Tax {tax.Jurisdiction} {InvoiceDocument.Percent(tax.Rate)} of {InvoiceDocument.Grouped(tax.TaxableAmount)}";
 
     private static void PageNumbers(PdfDocument pdf, InvoiceView invoice)
     {

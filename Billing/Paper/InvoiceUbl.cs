@@ -5,13 +5,15 @@ using System.Xml.Linq;
 using NodaTime;
 using NodaTime.Text;
 using Platform.Billing.Invoices;
+using Platform.Billing.Taxes;
 using Platform.Contracts;
 
 namespace Platform.Billing.Paper;
 
 /// <summary>
-/// UBL 2.1 Invoice (OASIS, ISO/IEC 19845), elements in the order of its schema. Lines carry their signs; a line without a single unit
-/// price has none here either, since quantity times price would not be its amount.
+/// UBL 2.1 Invoice (OASIS, ISO/IEC 19845), elements in the order of its schema and amounts by the rules of EN 16931: a line's amount is
+/// less its allowances and without tax, and lines, tax and total add up. Lines carry their signs; a line without a single unit price has
+/// none here either, since quantity times price would not be its amount, nor has one whose price contains tax.
 /// </summary>
 public static class InvoiceUbl
 {
@@ -19,8 +21,8 @@ public static class InvoiceUbl
     private static readonly XNamespace Cac = "urn:oasis:names:specification:ubl:schema:xsd:CommonAggregateComponents-2";
     private static readonly XNamespace Cbc = "urn:oasis:names:specification:ubl:schema:xsd:CommonBasicComponents-2";
 
-    // UN/CEFACT 1001: commercial invoice.
-    private const string CommercialInvoice = "380";
+    // UN/CEFACT 1001: commercial invoice; 5189: discount; 5153: value added tax.
+    private const string CommercialInvoice = "380", Discount = "95", ValueAddedTax = "VAT", OutsideScope = "O";
 
     public static byte[] Write(InvoiceDocument document)
     {
@@ -36,12 +38,15 @@ public static class InvoiceUbl
             new XElement(Cbc + "InvoiceTypeCode", CommercialInvoice),
             new XElement(Cbc + "DocumentCurrencyCode", invoice.Total.Currency),
             Period(document, invoice.BillingPeriod.Start, invoice.BillingPeriod.End),
-            new XElement(Cac + "AccountingSupplierParty", Party(id: null, document.Issuer)),
-            new XElement(Cac + "AccountingCustomerParty", Party(document.Customer.TenantId.ToString(), document.Customer.Name)),
+            new XElement(Cac + "AccountingSupplierParty", Party(id: null, document.Issuer, document.IssuerTaxId)),
+            new XElement(
+                Cac + "AccountingCustomerParty",
+                Party(document.Customer.TenantId.ToString(), document.Customer.Name, invoice.CustomerTaxId)),
+            invoice.Taxes.Count == 0 ? null : Tax(invoice),
             new XElement(
                 Cac + "LegalMonetaryTotal",
-                Amount("LineExtensionAmount", invoice.Subtotal),
-                Amount("TaxExclusiveAmount", invoice.Subtotal),
+                Amount("LineExtensionAmount", invoice.Total - invoice.TaxTotal - invoice.TaxIncluded),
+                Amount("TaxExclusiveAmount", invoice.Total - invoice.TaxTotal - invoice.TaxIncluded),
                 Amount("TaxInclusiveAmount", invoice.Total),
                 Amount("PayableAmount", invoice.Total)),
             invoice.Lines.Select(line => Line(document, line)));
@@ -56,22 +61,64 @@ public static class InvoiceUbl
         Cac + "InvoiceLine",
         new XElement(Cbc + "ID", line.Number),
         new XElement(Cbc + "InvoicedQuantity", new XAttribute("unitCode", UnitCode(line.Unit)), Decimals.Format(line.Quantity)),
-        Amount("LineExtensionAmount", line.Amount),
+        Amount("LineExtensionAmount", document.Invoice.NetOf(line)),
         Period(document, line.WindowStart, line.WindowEnd),
+        document.Invoice.Discounts.SelectMany(discount => discount.Lines
+            .Where(part => part.Line == line.Number)
+            .Select(part => new XElement(
+                Cac + "AllowanceCharge",
+                new XElement(Cbc + "ChargeIndicator", "false"),
+                new XElement(Cbc + "AllowanceChargeReasonCode", Discount),
+                new XElement(Cbc + "AllowanceChargeReason", $"{discount.Description} ({discount.Code})"),
+                Amount("Amount", part.Amount)))),
         new XElement(
             Cac + "Item",
             new XElement(Cbc + "Name", line.Description),
-            line.Meter is null ? null : new XElement(Cac + "SellersItemIdentification", new XElement(Cbc + "ID", line.Meter))),
-        line.UnitAmount is not { } each
+            line.Meter is null ? null : new XElement(Cac + "SellersItemIdentification", new XElement(Cbc + "ID", line.Meter)),
+            document.Invoice.TaxOf(line) is { } tax ? Category("ClassifiedTaxCategory", tax, withReason: false) : null),
+        line.UnitAmount is not { } each || document.Invoice.TaxOf(line) is { Inclusive: true }
             ? null
             : new XElement(
                 Cac + "Price",
                 new XElement(Cbc + "PriceAmount", new XAttribute("currencyID", line.Amount.Currency), Decimals.Format(each))));
 
-    private static XElement Party(string? id, string name) => new(
+    private static XElement Tax(InvoiceView invoice) => new(
+        Cac + "TaxTotal",
+        Amount("TaxAmount", invoice.TaxTotal + invoice.TaxIncluded),
+        invoice.Taxes.GroupBy(tax => (CategoryId(tax), tax.Rate, tax.Reason)).Select(rate => new XElement(
+            Cac + "TaxSubtotal",
+            Amount("TaxableAmount", Sum(rate, tax => tax.TaxableAmount)),
+            Amount("TaxAmount", Sum(rate, tax => tax.Amount)),
+            Category("TaxCategory", rate.First(), withReason: true))));
+
+    // Added and contained tax of one rate are one subtotal: here both stand without tax.
+    private static Money Sum(IEnumerable<InvoiceView.InvoiceTax> taxes, Func<InvoiceView.InvoiceTax, Money> amount) =>
+        taxes.Select(amount).Aggregate((sum, each) => sum + each);
+
+    // UN/CEFACT 5305: exempt, reverse charge, outside of the scope of tax, zero rate, standard rate.
+    private static string CategoryId(InvoiceView.InvoiceTax tax) => tax switch
+    {
+        { Treatment: TaxTreatment.Exempt } => "E",
+        { Treatment: TaxTreatment.ReverseCharge } => "AE",
+        { Reason: not null } => OutsideScope,
+        { Rate: 0 } => "Z",
+        _ => "S",
+    };
+
+    private static XElement Category(string name, InvoiceView.InvoiceTax tax, bool withReason) => new(
+        Cac + name,
+        new XElement(Cbc + "ID", CategoryId(tax)),
+        CategoryId(tax) == OutsideScope ? null : new XElement(Cbc + "Percent", Decimals.Format(Decimals.Canonical(tax.Rate * 100))),
+        withReason && tax.Reason is { } reason ? new XElement(Cbc + "TaxExemptionReason", reason) : null,
+        TaxScheme());
+
+    private static XElement TaxScheme() => new(Cac + "TaxScheme", new XElement(Cbc + "ID", ValueAddedTax));
+
+    private static XElement Party(string? id, string name, string? taxId) => new(
         Cac + "Party",
         id is null ? null : new XElement(Cac + "PartyIdentification", new XElement(Cbc + "ID", id)),
-        new XElement(Cac + "PartyName", new XElement(Cbc + "Name", name)));
+        new XElement(Cac + "PartyName", new XElement(Cbc + "Name", name)),
+        taxId is null ? null : new XElement(Cac + "PartyTaxScheme", new XElement(Cbc + "CompanyID", taxId), TaxScheme()));
 
     private static XElement Period(InvoiceDocument document, Instant start, Instant end)
     {

@@ -26,6 +26,10 @@ public abstract record Charge(string Meter, string DisplayName)
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public int? MeterVersion { get; init; }
 
+    /// <summary>The category of products by which it is taxed; the plan's where it names none.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? TaxCategory { get; init; }
+
     /// <summary>The first units of each billing period that cost nothing.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public decimal? FreeUnits { get; init; }

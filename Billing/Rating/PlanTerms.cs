@@ -52,6 +52,10 @@ public sealed record PlanTerms(
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public Money? InvoiceThreshold { get; init; }
 
+    /// <summary>The category of products by which the fee is taxed, and charges that name none; null for <c>standard</c>.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? TaxCategory { get; init; }
+
     /// <summary>The same plan while it costs nothing: all use is listed, at a price of zero.</summary>
     public PlanTerms OnTrial() => this with
     {
@@ -63,7 +67,7 @@ public sealed record PlanTerms(
     public bool Equals(PlanTerms? other) =>
         other is not null && DisplayName == other.DisplayName && Currency == other.Currency
         && (Interval, FeeTiming, TrialDays) == (other.Interval, other.FeeTiming, other.TrialDays)
-        && InvoiceThreshold == other.InvoiceThreshold
+        && InvoiceThreshold == other.InvoiceThreshold && TaxCategory == other.TaxCategory
         && RecurringFee == other.RecurringFee && Proration == other.Proration && Charges.SequenceEqual(other.Charges);
 
     private static string OnTrial(string displayName) => $"{displayName}, free trial";

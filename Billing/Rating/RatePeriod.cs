@@ -37,6 +37,15 @@ public enum LineKind
 
     /// <summary>What would have made the total negative, positive; the next invoice begins with it.</summary>
     CreditCarriedForward,
+
+    /// <summary>What coupons take off, negative. No line of its own, but an amount of the invoice.</summary>
+    Discount,
+
+    /// <summary>Tax, for the authorities. No line of its own, but an amount of the invoice.</summary>
+    Tax,
+
+    /// <summary>Tax that the lines contain, negative: what was invoiced by them and is not earned.</summary>
+    IncludedTax,
 }
 
 /// <summary>One line of an invoice with what explains it.</summary>
@@ -45,9 +54,11 @@ public enum LineKind
 /// <param name="Breakdown">How the amount came about; null where it is just quantity times unit amount.</param>
 /// <param name="SubscriptionId">What it is owed for; null where it is owed for no single one.</param>
 /// <param name="Plan">What ran in the window.</param>
+/// <param name="TaxCategory">The category of products by which it is taxed; null for <c>standard</c>.</param>
 public sealed record RatedLine(
     LineKind Kind, string Description, string? Meter, decimal Quantity, string Unit, decimal? UnitAmount, Money Amount,
-    BillingPeriod Window, IReadOnlyList<RatingStep>? Breakdown = null, SubscriptionId? SubscriptionId = null, PlanSpan? Plan = null)
+    BillingPeriod Window, IReadOnlyList<RatingStep>? Breakdown = null, SubscriptionId? SubscriptionId = null, PlanSpan? Plan = null,
+    string? TaxCategory = null)
 {
     /// <summary>What is sold; null where that is not told apart.</summary>
     public ProductId? ProductId { get; init; }
@@ -69,7 +80,8 @@ public static class RatePeriod
         PlanTerms terms, BillingPeriod period, BillingPeriod whole, DateTimeZone zone, IReadOnlyCollection<MeteredQuantity> usage,
         bool planEnds = false, FeeBasis? fee = null) =>
     [
-        .. RecurringFee.Lines(terms, period, whole, zone, fee ?? new([new(period, Quantity: 1)]), planEnds),
+        .. RecurringFee.Lines(terms, period, whole, zone, fee ?? new([new(period, Quantity: 1)]), planEnds)
+            .Select(line => line with { TaxCategory = terms.TaxCategory }),
         .. Lines(terms, usage, quantity => quantity.Late ? quantity.Window.Start < whole.Start : planEnds || period.End == whole.End),
     ];
 
@@ -82,8 +94,10 @@ public static class RatePeriod
         terms.Charges.SelectMany(charge => usage
             .Where(quantity => quantity.Meter == charge.Meter && (!quantity.Late || quantity.Quantity != 0 || quantity.Windows is not null))
             .OrderBy(quantity => quantity.Late).ThenBy(quantity => quantity.Window.Start)
-            .Select(quantity => Line(charge, quantity, periodEnded(quantity), terms.Currency))
-
+            .Select(quantity => Line(charge, quantity, periodEnded(quantity), terms.Currency) with
+            {
+                TaxCategory = charge.TaxCategory ?? terms.TaxCategory,
+            })
             // Corrections that only move use from one window to another change what is owed and no quantity.
             .Where(line => line is not { Kind: LineKind.LateUsage, Quantity: 0, Amount.MinorUnits: 0 }));
 

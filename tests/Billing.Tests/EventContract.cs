@@ -4,11 +4,13 @@ using NodaTime;
 using Platform.Billing.AddOns;
 using Platform.Billing.ApiKeys;
 using Platform.Billing.Catalog;
+using Platform.Billing.Coupons;
 using Platform.Billing.Entitlements;
 using Platform.Billing.Invoices;
 using Platform.Billing.Payments;
 using Platform.Billing.Rating;
 using Platform.Billing.Subscriptions;
+using Platform.Billing.Taxes;
 using Platform.Billing.Tenants;
 using Platform.Contracts;
 using Platform.EventStore;
@@ -56,6 +58,8 @@ public class EventContract
         { "entitlements.changed.v1", EntitlementsChanged() },
         { "invoice.drafted.v1", Drafted() },
         { "invoice.line_added.v1", Line() },
+        { "invoice.discount_added.v1", DiscountAdded() },
+        { "invoice.tax_added.v1", TaxAdded() },
         { "invoice.finalized.v1", Finalized() },
         { "invoice.payment_requested.v1", ChargeRequested() },
         { "invoice.payment_unresolved.v1", new InvoicePaymentUnresolved(ThePayment, Noon, FirstOfFebruary) },
@@ -85,6 +89,14 @@ public class EventContract
             new PaymentSucceeded(
                 TheInvoice, new(100_00, Currency.EUR), Applied: new(60_00, Currency.EUR), Excess: new(40_00, Currency.EUR), FirstOfFebruary)
         },
+        { "coupon.created.v1", CouponCreated() },
+        { "coupon.archived.v1", new CouponArchived(TheCoupon, Noon) },
+        { "coupon.redeemed.v1", CouponRedeemed() },
+        { "coupon_redemption.applied.v1", new RedemptionApplied(TheInvoice, FirstOfFebruary, new(12_50, Currency.EUR), Noon) },
+        { "coupon_redemption.ended.v1", new RedemptionEnded(Noon) },
+        { "tax_rate.published.v1", TaxRatePublished() },
+        { "tax_rate.archived.v1", new TaxRateArchived(TheTaxRate, Noon) },
+        { "tax_profile.set.v1", TaxProfileSet() },
     };
 
     [Theory]
@@ -223,6 +235,10 @@ public class EventContract
         Fold.After(Invoice.Initial, Of<InvoiceEvent>()).Status.ShouldBe(InvoiceStatus.Void);
         Fold.After(PaymentMethod.Initial, Of<PaymentMethodEvent>()).Status.ShouldBe(PaymentMethodStatus.Detached);
         Fold.After(Payment.Initial, Of<PaymentEvent>()).Status.ShouldBe(PaymentStatus.Succeeded);
+        Fold.After(Coupon.Initial, Of<CouponEvent>()).Status.ShouldBe(CouponStatus.Archived);
+        Fold.After(CouponRedemption.Initial, Of<CouponRedemptionEvent>()).EndedAt.ShouldBe(Noon);
+        Fold.After(TaxRate.Initial, Of<TaxRateEvent>()).Status.ShouldBe(TaxRateStatus.Archived);
+        Fold.After(TaxProfile.Initial, Of<TaxProfileEvent>()).Terms.ShouldNotBeNull();
 
         static IEnumerable<TEvent> Of<TEvent>() => Samples.Select(row => row.Data.Item2).OfType<TEvent>();
     }

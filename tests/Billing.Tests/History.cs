@@ -2,11 +2,13 @@ using NodaTime;
 using Platform.Billing.AddOns;
 using Platform.Billing.ApiKeys;
 using Platform.Billing.Catalog;
+using Platform.Billing.Coupons;
 using Platform.Billing.Entitlements;
 using Platform.Billing.Invoices;
 using Platform.Billing.Payments;
 using Platform.Billing.Rating;
 using Platform.Billing.Subscriptions;
+using Platform.Billing.Taxes;
 using Platform.Billing.Tenants;
 using Platform.Contracts;
 using Platform.Contracts.Messages;
@@ -38,6 +40,9 @@ internal static class History
     public static readonly ApiKeyId TheKey = new(Guid.Parse("0198c0de-0000-7000-8000-000000000006"));
     public static readonly PaymentId ThePayment = new(Guid.Parse("0198c0de-0000-7000-8000-000000000011"));
     public static readonly PaymentMethodId ThePaymentMethod = new(Guid.Parse("0198c0de-0000-7000-8000-000000000012"));
+    public static readonly CouponId TheCoupon = new(Guid.Parse("0198c0de-0000-7000-8000-000000000051"));
+    public static readonly CouponRedemptionId TheRedemption = new(Guid.Parse("0198c0de-0000-7000-8000-000000000052"));
+    public static readonly TaxRateId TheTaxRate = new(Guid.Parse("0198c0de-0000-7000-8000-000000000055"));
     public static readonly Guid TheRequest = Guid.Parse("0198c0de-0000-7000-8000-000000000007");
 
     public static TenantRegistered TenantRegistered() =>
@@ -106,6 +111,30 @@ internal static class History
     public static InvoiceLineAdded Line(int line = 1, long cents = 100_00) => new(
         line, LineKind.Usage, "GPU time", "gpu-time", Quantity: 40_000_000m, "millisecond", UnitAmount: 0.0000025m,
         new(cents, Currency.EUR), FirstOfJanuary, FirstOfFebruary, FirstOfFebruary, TheSubscription, ThePlan, PlanVersion: 1);
+
+    public static CouponTerms CouponTerms(CouponDiscount? discount = null, params IReadOnlyList<PlanId> plans) => new(
+        "SPRING-26", "Spring offer", discount ?? new PercentDiscount(0.25m), CouponDuration.Repeating, Periods: 3, plans, Priority: 100,
+        Stacks: true, ValidUntil: FirstOfMarch, RedemptionsMax: 50);
+
+    public static CouponCreated CouponCreated(CouponTerms? terms = null) =>
+        new(TheCoupon, terms ?? CouponTerms(new FixedDiscount(new(10_00, Currency.EUR)), ThePlan), Noon);
+
+    public static CouponRedeemed CouponRedeemed(CouponTerms? terms = null) =>
+        new(TheRedemption, TheCoupon, terms ?? CouponTerms(), TheSubscription, FirstOfJanuary);
+
+    public static TaxRatePublished TaxRatePublished() => new(
+        TheTaxRate, new("DE", TaxCategory.Standard, 0.19m, Inclusive: false, new(2021, 1, 1), ValidUntil: null), Noon);
+
+    public static TaxProfileSet TaxProfileSet(TaxTreatment treatment = TaxTreatment.Taxable) =>
+        new(new("DE", "DE123456789", treatment, Reason: null), Noon);
+
+    public static InvoiceDiscountAdded DiscountAdded(long cents = 25_00) => new(
+        TheRedemption, TheCoupon, "SPRING-26", "Spring offer", new(cents, Currency.EUR), [new(Line: 1, new(cents, Currency.EUR))],
+        FirstOfFebruary);
+
+    public static InvoiceTaxAdded TaxAdded() => new(
+        "DE", 0.19m, Inclusive: false, TaxTreatment.Taxable, Reason: null, "DE123456789", [TheTaxRate], new(75_00, Currency.EUR),
+        new(14_25, Currency.EUR), [new(Line: 1, new(14_25, Currency.EUR))], FirstOfFebruary);
 
     public static InvoiceFinalized Finalized(long cents = 100_00, UsageTreeHead? tree = null) =>
         new(

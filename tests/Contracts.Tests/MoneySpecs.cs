@@ -68,5 +68,37 @@ public class MoneySpecs
                 && split.Max(part => part.MinorUnits) - split.Min(part => part.MinorUnits) <= 1;
         }));
 
+    [Theory]
+    [InlineData("USD", 1, "0.0033 0.0033 0.0033", "1 0 0")]
+    [InlineData("USD", 100, "0.1 0.2 0.7", "10 20 70")]
+    [InlineData("USD", 100, "0.33 0.333 0.337", "33 33 34")]
+    [InlineData("USD", -100, "-0.3333333333 -0.3333333333 -0.3333333334", "-33 -33 -34")]
+    [InlineData("JPY", 10, "3.4 3.3 3.3", "4 3 3")]
+    [InlineData("KWD", 10, "0.0025 0.0075", "3 7")]
+    [InlineData("USD", 19, "0.5 -0.31", "50 -31")]
+    [InlineData("USD", 0, "", "")]
+    public void A_split_by_shares_gives_what_is_left_to_the_largest_remainders(string currency, long whole, string shares, string parts) =>
+        string.Join(' ', new Money(whole, Currency.Parse(currency))
+            .SplitBy([.. shares.Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(Exact)])
+            .Select(part => part.MinorUnits)).ShouldBe(parts);
+
+    [Fact]
+    public void A_split_by_weights_sums_to_the_whole_and_each_part_is_within_a_minor_unit_of_its_share() => Check.One(
+        Config.QuickThrowOnFailure,
+        Prop.ForAll<NonNegativeInt, NonEmptyArray<PositiveInt>>((minorUnits, weights) =>
+        {
+            var whole = new Money(minorUnits.Get, Currency.EUR);
+            var sum = weights.Get.Sum(weight => (decimal)weight.Get);
+            decimal[] shares = [.. weights.Get.Select(weight => whole.Amount * weight.Get / sum)];
+            var split = whole.SplitBy(shares);
+
+            return split.Aggregate(Money.Zero(Currency.EUR), (total, part) => total + part) == whole
+                && split.Zip(shares).All(it => Math.Abs(it.First.Amount - it.Second) < 0.01m);
+        }));
+
+    [Fact]
+    public void Shares_of_something_else_are_no_split() =>
+        Should.Throw<ArgumentException>(() => new Money(100, Currency.EUR).SplitBy([0.5m, 0.2m]));
+
     private static decimal Exact(string text) => Decimals.TryParse(text, out var value) ? value : throw new FormatException(text);
 }

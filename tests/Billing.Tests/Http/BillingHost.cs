@@ -289,6 +289,9 @@ public sealed class Caller(HttpClient http, string? key)
     public Task<Answer> Post(string path, object? body = null, string? idempotencyKey = null) =>
         Send(HttpMethod.Post, path, body, idempotencyKey ?? Guid.CreateVersion7().ToString());
 
+    /// <param name="body">Text is sent as it is, anything else as its JSON.</param>
+    public Task<Answer> Put(string path, object body) => Send(HttpMethod.Put, path, body, Guid.CreateVersion7().ToString());
+
     private async Task<Answer> Send(HttpMethod method, string path, object? body, string? idempotencyKey)
     {
         using var request = new HttpRequestMessage(method, path);

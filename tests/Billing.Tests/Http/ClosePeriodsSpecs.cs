@@ -184,12 +184,17 @@ public sealed class ClosePeriodsSpecs(OwnBillingHost billing) : IClassFixture<Ow
         await OfEverything(tenant, subscription);
         await Run();
         await tenant.Admin.Post($"/v1/subscriptions/{subscription}/close-period");
+        await billing.Operator.Post("/v1/coupons", new { code = "REBUILT", display_name = "A", discount = new { kind = "percent", rate = "0.1" }, duration = "once" });
+        await tenant.Admin.Post("/v1/coupons/redemptions", new { code = "REBUILT" });
+        await billing.Operator.Post("/v1/tax-rates", new { jurisdiction = "DE", rate = "0.19", valid_from = "2026-01-01" });
+        await billing.Operator.Put($"/v1/tenants/{tenant.Id}/tax-profile", new { jurisdiction = "DE" });
         await Run();
         var rebuild = billing.Services.GetRequiredService<Rebuild>();
         rebuild.Projections.ShouldBe(
             [
                 "tenants", "api_keys", "meters", "products", "prices", "plans", "add_ons", "subscriptions", "subscribed_add_ons",
                 "billing_periods", "entitlements", "invoices", "ledger_entries", "receivables", "payment_methods", "payments",
+                "coupons", "coupon_redemptions", "tax_rates", "tax_profiles",
             ],
             ignoreOrder: true);
 

@@ -59,10 +59,35 @@ public class InvoiceSpecs
                                 new(100_00, Currency.EUR), new(FirstOfJanuary, FirstOfFebruary), Breakdown: null, TheSubscription,
                                 new(ThePlan, PlanVersion: 1, FirstOfJanuary, End: null, Monthly)),
                         ],
-                        new([], Through: 17)),
+                        Discounts: [], Taxes: [], new([], Through: 17)),
                     FirstOfFebruary),
                 invoice))
             .Then(Drafted(), Line());
+
+    [Fact]
+    public void Discounts_lower_the_total_and_tax_is_added_to_it_or_contained_in_it() =>
+        InvoiceSpec.Given(
+                Drafted(), Line(1, cents: 100_00), Line(2, cents: 119_00), DiscountAdded(), TaxAdded(),
+                TaxAdded() with { Inclusive = true, TaxableAmount = Euro(100_00), Lines = [new(2, Euro(19_00))], Amount = Euro(19_00) })
+            .When(invoice => FinalizeInvoice.Decide(Finalize, invoice))
+            .Then(Finalized(cents: 208_25, Tree) with
+            {
+                Amounts =
+                [
+                    new(LineKind.Usage, Euro(219_00)), new(LineKind.Discount, Euro(-25_00)), new(LineKind.Tax, Euro(33_25)),
+                    new(LineKind.IncludedTax, Euro(-19_00)),
+                ],
+            });
+
+    [Fact]
+    public void A_discounted_and_taxed_invoice_reads_as_approved()
+    {
+        InvoiceEvent[] history = [Drafted(), Line(1, cents: 100_00), Line(2, cents: 50), DiscountAdded(), TaxAdded()];
+
+        var view = history.Aggregate((InvoiceView?)null, InvoiceView.Fold);
+
+        Approve.Text(Pretty.Json(JsonSerializer.SerializeToUtf8Bytes(view!, Stored.Json<InvoiceView>())) + "\n", "taxed-invoice.json");
+    }
 
     [Fact]
     public void A_finalized_invoice_reads_as_approved()
@@ -79,4 +104,6 @@ public class InvoiceSpecs
 
         Approve.Text(Pretty.Json(JsonSerializer.SerializeToUtf8Bytes(view!, Stored.Json<InvoiceView>())) + "\n", "finalized-invoice.json");
     }
+
+    private static Money Euro(long cents) => new(cents, Currency.EUR);
 }

@@ -51,6 +51,16 @@ public class PostingsSpecs
             "what is received beyond what is due is to be paid back", Received(100_00, applied: 40_00),
             [(Cash, null, 100_00), (Receivable, null, -40_00), (RefundsPayable, null, -60_00)]
         },
+        {
+            "a discount is not earned, and tax is owed to the authorities",
+            Invoiced((LineKind.Usage, 100_00), (LineKind.Discount, -25_00), (LineKind.Tax, 14_25)),
+            [(Receivable, null, 89_25), (Revenue, LineKind.Usage, -100_00), (Revenue, LineKind.Discount, 25_00), (TaxPayable, LineKind.Tax, -14_25)]
+        },
+        {
+            "tax that prices contain is owed to the authorities and not earned",
+            Invoiced((LineKind.Usage, 119_00), (LineKind.Tax, 19_00), (LineKind.IncludedTax, -19_00)),
+            [(Receivable, null, 119_00), (Revenue, LineKind.Usage, -119_00), (TaxPayable, LineKind.Tax, -19_00), (Revenue, LineKind.IncludedTax, 19_00)]
+        },
         { "a line of zero moves nothing", Invoiced((LineKind.Usage, 0), (LineKind.RecurringFee, 31_00)),
             [(Receivable, null, 31_00), (Revenue, LineKind.RecurringFee, -31_00)] },
     };

@@ -23,6 +23,36 @@ public class InvoiceDocumentSpecs(BillingHost billing)
         Approve.Text(Encoding.UTF8.GetString(InvoiceUbl.Write(Document(lines: 2))) + "\n", "invoice.ubl.xml");
 
     [Fact]
+    public void Discounts_and_tax_are_UBL_as_approved() =>
+        Approve.Text(Encoding.UTF8.GetString(InvoiceUbl.Write(Taxed())) + "\n", "taxed-invoice.ubl.xml");
+
+    [Fact]
+    public void The_UBL_of_a_taxed_invoice_adds_up()
+    {
+        var ubl = XElement.Load(new MemoryStream(InvoiceUbl.Write(Taxed())));
+        var total = ubl.Element(cac + "LegalMonetaryTotal")!;
+        var tax = ubl.Element(cac + "TaxTotal")!;
+
+        ubl.Elements(cac + "InvoiceLine").Sum(line => (decimal)line.Element(cbc + "LineExtensionAmount")!)
+            .ShouldBe((decimal)total.Element(cbc + "LineExtensionAmount")!);
+        tax.Elements(cac + "TaxSubtotal").Sum(rate => (decimal)rate.Element(cbc + "TaxableAmount")!)
+            .ShouldBe((decimal)total.Element(cbc + "TaxExclusiveAmount")!);
+        tax.Elements(cac + "TaxSubtotal").Sum(rate => (decimal)rate.Element(cbc + "TaxAmount")!)
+            .ShouldBe((decimal)tax.Element(cbc + "TaxAmount")!);
+        ((decimal)total.Element(cbc + "TaxExclusiveAmount")! + (decimal)tax.Element(cbc + "TaxAmount")!)
+            .ShouldBe((decimal)total.Element(cbc + "TaxInclusiveAmount")!);
+        ((decimal)total.Element(cbc + "PayableAmount")!).ShouldBe(Taxed().Invoice.Total.Amount);
+    }
+
+    [Fact]
+    public void The_PDF_has_room_for_discounts_and_tax()
+    {
+        using var pdf = PdfReader.Open(new MemoryStream(InvoicePdf.Write(Taxed())), PdfDocumentOpenMode.Import);
+
+        pdf.PageCount.ShouldBe(1);
+    }
+
+    [Fact]
     public void The_UBL_lines_sum_to_its_total_and_the_last_day_is_named()
     {
         var ubl = XElement.Load(new MemoryStream(InvoiceUbl.Write(Document(lines: 40))));
@@ -63,20 +93,45 @@ public class InvoiceDocumentSpecs(BillingHost billing)
         }
     }
 
-    private static InvoiceDocument Document(int lines)
-    {
-        InvoiceEvent[] history =
+    // A discounted line, one whose price contains its tax, and one that is not taxed: 100 - 25 + 14.25, 119, 50.
+    private static InvoiceDocument Taxed() => Document(
         [
-            Drafted(),
-            .. Enumerable.Range(1, lines).Select(number => number == 2
-                ? Line(2, cents: -65_44) with { Kind = LineKind.LateUsage, Description = "GPU time, corrected", UnitAmount = null }
-                : Line(number, cents: 1_234_56)),
-        ];
+            Drafted(), Line(1), Line(2, cents: 119_00) with { Description = "Retail calls" }, Line(3, cents: 50_00),
+            DiscountAdded(), TaxAdded(),
+            TaxAdded() with
+            {
+                Inclusive = true,
+                TaxableAmount = new(100_00, Currency.EUR),
+                Amount = new(19_00, Currency.EUR),
+                Lines = [new(2, new(19_00, Currency.EUR))],
+            },
+            TaxAdded() with
+            {
+                Rate = 0,
+                Reason = "No tax rate of DE was in force",
+                TaxRateIds = [],
+                TaxableAmount = new(50_00, Currency.EUR),
+                Amount = new(0, Currency.EUR),
+                Lines = [new(3, new(0, Currency.EUR))],
+            },
+        ],
+        issuerTaxId: "DE987654321");
+
+    private static InvoiceDocument Document(int lines) => Document(
+    [
+        Drafted(),
+        .. Enumerable.Range(1, lines).Select(number => number == 2
+            ? Line(2, cents: -65_44) with { Kind = LineKind.LateUsage, Description = "GPU time, corrected", UnitAmount = null }
+            : Line(number, cents: 1_234_56)),
+    ]);
+
+    private static InvoiceDocument Document(InvoiceEvent[] history, string? issuerTaxId = null)
+    {
         var draft = history.Aggregate((InvoiceView?)null, InvoiceView.Fold)!;
         var final = new InvoiceFinalized("2026-000042", draft.Total, Amounts: [], DueInTwoWeeks(), FirstOfFebruary);
         var invoice = InvoiceView.Fold(draft, final)!;
         return new(
             invoice, "Example GPUs GmbH",
-            new TenantView(TheTenant, "Zażółć & Söhne <Ltd>", Currency.EUR, "Europe/Berlin", 1, FirstOfJanuary));
+            new TenantView(TheTenant, "Zażółć & Söhne <Ltd>", Currency.EUR, "Europe/Berlin", 1, FirstOfJanuary), issuerTaxId);
     }
 }
