@@ -2,6 +2,7 @@ using System.Text.Json.Serialization;
 using Platform.Billing.ApiKeys;
 using Platform.Billing.Catalog;
 using Platform.Billing.Dunning;
+using Platform.Billing.CreditNotes;
 using Platform.Billing.Invoices;
 using Platform.Billing.Ledger;
 using Platform.Billing.Payments;
@@ -10,6 +11,7 @@ using Platform.Billing.Subscriptions;
 using Platform.Billing.Tenants;
 using Platform.Billing.TestClocks;
 using Platform.Billing.Usage;
+using Platform.Billing.Wallets;
 using Platform.Contracts.Messages;
 using Platform.Contracts.Verification;
 using Platform.ServiceDefaults;
@@ -23,6 +25,17 @@ namespace Platform.Billing;
 [JsonSerializable(typeof(AdvanceClock.Advance))]
 [JsonSerializable(typeof(PassTime.Passed))]
 [JsonSerializable(typeof(TestClockView))]
+[JsonSerializable(typeof(CreditNoteView))]
+[JsonSerializable(typeof(Page<CreditNoteView>))]
+[JsonSerializable(typeof(IssueCreditNote.NewCreditNote))]
+[JsonSerializable(typeof(WalletEvent))]
+[JsonSerializable(typeof(WalletView))]
+[JsonSerializable(typeof(CreditGrantView))]
+[JsonSerializable(typeof(Page<CreditGrantView>))]
+[JsonSerializable(typeof(WalletTransaction))]
+[JsonSerializable(typeof(Page<WalletTransaction>))]
+[JsonSerializable(typeof(GrantCredit.NewGrant))]
+[JsonSerializable(typeof(VoidCredit.Voiding))]
 [JsonSerializable(typeof(ApiKeyEvent))]
 [JsonSerializable(typeof(ApiKeyRecord))]
 [JsonSerializable(typeof(Page<ApiKeyView>))]

@@ -3,6 +3,7 @@ using Platform.Billing;
 using Platform.Billing.ApiKeys;
 using Platform.Billing.Catalog;
 using Platform.Billing.Dunning;
+using Platform.Billing.CreditNotes;
 using Platform.Billing.Invoices;
 using Platform.Billing.Ledger;
 using Platform.Billing.Payments;
@@ -11,6 +12,7 @@ using Platform.Billing.Subscriptions;
 using Platform.Billing.Tenants;
 using Platform.Billing.TestClocks;
 using Platform.Billing.Usage;
+using Platform.Billing.Wallets;
 using Platform.EventStore;
 using Platform.ServiceDefaults;
 
@@ -24,6 +26,9 @@ builder.Services
     .AddSingleton(_ => new BillingDatabase(application, system))
     .AddSingleton<IApiKeyDirectory, ApiKeyDirectory>()
     .AddSingleton<Projection, TenantProjection>()
+    .AddSingleton<Projection, CreditNoteProjection>()
+    .AddSingleton<Projection, CreditGrantRows>()
+    .AddSingleton<Projection, WalletTransactionProjection>()
     .AddSingleton<Projection, ApiKeyProjection>()
     .AddSingleton<Projection, MeterProjection>()
     .AddSingleton<Projection, PlanProjection>()

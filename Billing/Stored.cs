@@ -6,6 +6,7 @@ using Platform.Billing.Invoices;
 using Platform.Billing.Payments;
 using Platform.Billing.Subscriptions;
 using Platform.Billing.Tenants;
+using Platform.Billing.Wallets;
 using Platform.Contracts;
 using Platform.EventStore;
 using Platform.ServiceDefaults;
@@ -22,7 +23,7 @@ public static class Stored
     public static readonly EventTypes Events = new(
         Options,
         typeof(TenantEvent), typeof(ApiKeyEvent), typeof(MeterEvent), typeof(PlanEvent), typeof(SubscriptionEvent),
-        typeof(InvoiceEvent), typeof(PaymentMethodEvent), typeof(PaymentEvent));
+        typeof(InvoiceEvent), typeof(PaymentMethodEvent), typeof(PaymentEvent), typeof(WalletEvent));
 
     /// <summary>Every message this process publishes.</summary>
     public static readonly MessageTypes MessageTypes = new(

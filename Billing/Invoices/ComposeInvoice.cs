@@ -31,11 +31,10 @@ public sealed record InvoiceContent(
 public sealed class ComposeInvoice(BilledPlans billedPlans)
 {
     /// <param name="connection">Its transaction sees the tenant's rows.</param>
-    /// <param name="brought">Credit that earlier invoices carried forward; null for none.</param>
     /// <param name="through">The newest ledger position to consider.</param>
     /// <returns>Null where there is nothing to invoice: all subscriptions have ended and nothing came late.</returns>
     public async Task<InvoiceContent?> Compose(
-        NpgsqlConnection connection, TenantId tenant, IReadOnlyList<EndingPeriod> ending, Money? brought, long through,
+        NpgsqlConnection connection, TenantId tenant, IReadOnlyList<EndingPeriod> ending, long through,
         CancellationToken cancellation)
     {
         // 1 rate each subscription's use and fees
@@ -61,8 +60,6 @@ public sealed class ComposeInvoice(BilledPlans billedPlans)
         if (periods.Count == 0)
             return null;
 
-        // 2 settle what is not to be paid
-        var content = new InvoiceContent(periods, currency, lines, new(types, through));
-        return content with { Lines = CarriedCredit.Settle(lines, brought ?? Money.Zero(currency), content.Period) };
+        return new(periods, currency, lines, new(types, through));
     }
 }

@@ -4,7 +4,9 @@ using System.Text.Json.Serialization.Metadata;
 using Microsoft.AspNetCore.Http.HttpResults;
 using NodaTime;
 using Npgsql;
+using Platform.Billing.CreditNotes;
 using Platform.Billing.Rating;
+using Platform.Billing.Wallets;
 using Platform.Contracts;
 using Platform.Contracts.Verification;
 using Platform.EventStore;
@@ -19,7 +21,14 @@ namespace Platform.Billing.Invoices;
 /// <param name="Number">Null while it is a draft.</param>
 /// <param name="BillingPeriod">From the earliest start of the subscriptions' periods to their end.</param>
 /// <param name="Subtotal">Sum of the lines.</param>
-/// <param name="Total">What is owed; equal to the subtotal as long as there are neither discounts nor tax.</param>
+/// <param name="Total">
+/// What is owed; equal to the subtotal as long as there are neither discounts nor tax, and zero where the lines take back more than
+/// they charge.
+/// </param>
+/// <param name="ToWallet">What the lines take back beyond what they charge: it is credit now, in a grant that bears the invoice's id.</param>
+/// <param name="CreditApplied">What credit paid of the total when the invoice was finalized.</param>
+/// <param name="CreditParts">Which grants it came from; they sum to <paramref name="CreditApplied"/>.</param>
+/// <param name="AmountDue">What is left to be paid: the total less credit and what credit notes took off it.</param>
 /// <param name="UsageTree">
 /// The usage events that the invoice counts, by which each can be proved (<c>usage-proof</c>); null while it is a draft.
 /// </param>
@@ -28,8 +37,8 @@ namespace Platform.Billing.Invoices;
 public sealed record InvoiceView(
     InvoiceId InvoiceId, string? Number, InvoiceStatus Status, InvoiceView.InvoicedPeriod BillingPeriod,
     IReadOnlyList<InvoiceView.BilledSubscription> Subscriptions, IReadOnlyList<InvoiceView.InvoiceLine> Lines, Money Subtotal, Money Total,
-    UsageTreeHead? UsageTree, Instant DraftedAt, Instant? FinalizedAt,
-    Instant? DueAt = null, Money? AmountPaid = null, Money? AmountDue = null)
+    Money ToWallet, Money CreditApplied, IReadOnlyList<CreditPart> CreditParts, UsageTreeHead? UsageTree, Instant DraftedAt,
+    Instant? FinalizedAt, Instant? DueAt = null, Money? AmountPaid = null, Money? AmountDue = null)
 {
     public const string Table = "invoices";
 
@@ -66,7 +75,8 @@ public sealed record InvoiceView(
                 .. it.Subscriptions.Select(of => new BilledSubscription(
                     of.SubscriptionId, of.PlanId, of.PlanVersion, of.PeriodNumber, of.PeriodStart, of.PeriodEnd)),
             ],
-            [], Money.Zero(it.Currency), Money.Zero(it.Currency), UsageTree: null, it.At, FinalizedAt: null),
+            [], Money.Zero(it.Currency), Money.Zero(it.Currency), Money.Zero(it.Currency), Money.Zero(it.Currency), [],
+            UsageTree: null, it.At, FinalizedAt: null),
         ({ } draft, InvoiceLineAdded it) => draft with
         {
             Lines =
@@ -84,11 +94,14 @@ public sealed record InvoiceView(
             Number = it.Number,
             Status = InvoiceStatus.Finalized,
             Total = it.Total,
+            ToWallet = it.ToWallet ?? Money.Zero(it.Total.Currency),
+            CreditApplied = it.Total - it.AmountDue,
+            CreditParts = it.CreditApplied ?? [],
             UsageTree = it.UsageTree,
             FinalizedAt = it.At,
             DueAt = it.Terms.DueAt,
             AmountPaid = Money.Zero(it.Total.Currency),
-            AmountDue = it.Total,
+            AmountDue = it.AmountDue,
         },
         ({ } owed, SettlementEvent it) => Settle(owed with { Status = Settlement.StatusAfter(owed.Status, it) }, it),
         _ => throw new UnreachableException($"{@event.GetType().Name} cannot follow {view}."),
@@ -101,6 +114,7 @@ public sealed record InvoiceView(
             AmountPaid = owed.AmountPaid!.Value + it.Amount,
             AmountDue = owed.AmountDue!.Value - it.Amount,
         },
+        CreditNoteIssued it => owed with { AmountDue = owed.AmountDue!.Value - it.ReducesDue },
         InvoiceVoided => owed with { AmountDue = Money.Zero(owed.Total.Currency) },
         _ => owed,
     };

@@ -54,8 +54,7 @@ public static class PreviewInvoice
         var content = await database.Read(
             caller.TenantId,
             async connection => await compose.Compose(
-                connection, caller.TenantId, ending, brought: null,
-                await PeriodUsage.NewestPosition(connection, caller.TenantId, cancellation), cancellation),
+                connection, caller.TenantId, ending, await PeriodUsage.NewestPosition(connection, caller.TenantId, cancellation), cancellation),
             cancellation);
         var draft = DraftInvoice.Decide(
             new(InvoiceId.New(), caller.TenantId, content!, await clock.Now(caller.TenantId, cancellation)), Invoice.Initial);

@@ -16,8 +16,8 @@ namespace Platform.Billing.Paper;
 
 /// <summary>
 /// Invoice lines as FOCUS 1.2, the FinOps Foundation's cost and usage format: one CSV row per line, in constant memory. Rows of an
-/// invoice sum to its total in <c>BilledCost</c>. An operator who acts for no tenant gets those of all live
-/// tenants.
+/// invoice sum to its subtotal in <c>BilledCost</c>: what credit pays of it is no cost. An operator who acts for no tenant gets those of all
+/// live tenants.
 /// </summary>
 public static class FocusExport
 {
@@ -57,9 +57,9 @@ public static class FocusExport
         ("InvoiceIssuerName", row => row.Issuer),
         ("ListCost", row => Cost(row.Line)),
         ("ListUnitPrice", row => row.UnitPrice),
-        ("PricingCategory", row => row.IsAdjustment ? null : "Standard"),
-        ("PricingQuantity", row => row.IsAdjustment ? null : Decimals.Format(row.Line.Quantity)),
-        ("PricingUnit", row => row.IsAdjustment ? null : row.Line.Unit),
+        ("PricingCategory", _ => "Standard"),
+        ("PricingQuantity", row => Decimals.Format(row.Line.Quantity)),
+        ("PricingUnit", row => row.Line.Unit),
         ("ProviderName", row => row.Issuer),
         ("PublisherName", row => row.Issuer),
         ("ServiceCategory", _ => "AI and Machine Learning"),
@@ -130,7 +130,6 @@ public static class FocusExport
     private sealed record Row(InvoiceView Invoice, InvoiceView.InvoiceLine Line, TenantView Tenant, string Issuer)
     {
         public bool IsUsage => Line.Kind is LineKind.Usage or LineKind.LateUsage;
-        public bool IsAdjustment => Line.Kind is LineKind.CreditBroughtForward or LineKind.CreditCarriedForward;
-        public string? UnitPrice => !IsAdjustment && Line.UnitAmount is { } each ? Decimals.Format(each) : null;
+        public string? UnitPrice => Line.UnitAmount is { } each ? Decimals.Format(each) : null;
     }
 }

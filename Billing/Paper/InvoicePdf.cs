@@ -6,6 +6,7 @@ using PdfSharp.Fonts;
 using PdfSharp.Pdf;
 using Platform.Billing.Invoices;
 using Platform.Billing.Rating;
+using Platform.Contracts;
 
 namespace Platform.Billing.Paper;
 
@@ -42,7 +43,7 @@ public static class InvoicePdf
             }
             Line(sheet, document, line);
         }
-        if (sheet.Y + 5 * RowHeight > Bottom)
+        if (sheet.Y + (document.Invoice is { CreditApplied.MinorUnits: 0, ToWallet.MinorUnits: 0 } ? 5 : 7) * RowHeight > Bottom)
             sheet.NextPage();
         Totals(sheet, document.Invoice);
         sheet.End();
@@ -121,11 +122,25 @@ public static class InvoicePdf
         sheet.Y += RowHeight;
         sheet.RightText($"Total {invoice.Total.Currency}", bold, UnitPrice);
         sheet.RightText(InvoiceDocument.Grouped(invoice.Total), bold, Amount);
+        if (invoice.CreditApplied.MinorUnits > 0)
+        {
+            Row("Paid by credit", Money.Zero(invoice.Total.Currency) - invoice.CreditApplied);
+            Row("Amount due", invoice.Total - invoice.CreditApplied);
+        }
+        if (invoice.ToWallet.MinorUnits > 0)
+            Row("Credited to your wallet", invoice.ToWallet);
         if (invoice.UsageTree is { } tree)
         {
             sheet.Y += 2 * RowHeight;
             sheet.Text(
                 string.Create(CultureInfo.InvariantCulture, $"Merkle root over the {tree.Size:N0} usage events of this invoice: {tree.Root}"), small, Left);
+        }
+
+        void Row(string name, Money amount)
+        {
+            sheet.Y += RowHeight;
+            sheet.RightText(name, plain, UnitPrice);
+            sheet.RightText(InvoiceDocument.Grouped(amount), plain, Amount);
         }
     }
 

@@ -16,8 +16,8 @@ namespace Platform.Billing.Paper;
 public static class InvoiceUbl
 {
     private static readonly XNamespace Ubl = "urn:oasis:names:specification:ubl:schema:xsd:Invoice-2";
-    private static readonly XNamespace Cac = "urn:oasis:names:specification:ubl:schema:xsd:CommonAggregateComponents-2";
-    private static readonly XNamespace Cbc = "urn:oasis:names:specification:ubl:schema:xsd:CommonBasicComponents-2";
+    internal static readonly XNamespace Cac = "urn:oasis:names:specification:ubl:schema:xsd:CommonAggregateComponents-2";
+    internal static readonly XNamespace Cbc = "urn:oasis:names:specification:ubl:schema:xsd:CommonBasicComponents-2";
 
     // UN/CEFACT 1001: commercial invoice.
     private const string CommercialInvoice = "380";
@@ -42,8 +42,9 @@ public static class InvoiceUbl
                 Cac + "LegalMonetaryTotal",
                 Amount("LineExtensionAmount", invoice.Subtotal),
                 Amount("TaxExclusiveAmount", invoice.Subtotal),
-                Amount("TaxInclusiveAmount", invoice.Total),
-                Amount("PayableAmount", invoice.Total)),
+                Amount("TaxInclusiveAmount", invoice.Total - invoice.ToWallet),
+                invoice.CreditApplied == invoice.ToWallet ? null : Amount("PrepaidAmount", invoice.CreditApplied - invoice.ToWallet),
+                Amount("PayableAmount", invoice.Total - invoice.CreditApplied)),
             invoice.Lines.Select(line => Line(document, line)));
 
         using var written = new MemoryStream();
@@ -68,7 +69,7 @@ public static class InvoiceUbl
                 Cac + "Price",
                 new XElement(Cbc + "PriceAmount", new XAttribute("currencyID", line.Amount.Currency), Decimals.Format(each))));
 
-    private static XElement Party(string? id, string name) => new(
+    internal static XElement Party(string? id, string name) => new(
         Cac + "Party",
         id is null ? null : new XElement(Cac + "PartyIdentification", new XElement(Cbc + "ID", id)),
         new XElement(Cac + "PartyName", new XElement(Cbc + "Name", name)));
@@ -79,11 +80,11 @@ public static class InvoiceUbl
         return new(Cac + "InvoicePeriod", new XElement(Cbc + "StartDate", Date(first)), new XElement(Cbc + "EndDate", Date(last)));
     }
 
-    private static XElement Amount(string name, Money money) => new(
+    internal static XElement Amount(string name, Money money) => new(
         Cbc + name, new XAttribute("currencyID", money.Currency),
         money.Amount.ToString($"F{money.Currency.Exponent}", CultureInfo.InvariantCulture));
 
-    private static string Date(LocalDate date) => LocalDatePattern.Iso.Format(date);
+    internal static string Date(LocalDate date) => LocalDatePattern.Iso.Format(date);
 
     // UNECE Recommendation 20; C62, "one", is what it prescribes for units that it does not list.
     private static string UnitCode(string unit) => unit switch

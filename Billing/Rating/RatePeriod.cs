@@ -28,12 +28,6 @@ public enum LineKind
     RecurringFee,
     Usage,
     LateUsage,
-
-    /// <summary>What the subscription's invoice before carried forward, negative.</summary>
-    CreditBroughtForward,
-
-    /// <summary>What would have made the total negative, positive; the next invoice begins with it.</summary>
-    CreditCarriedForward,
 }
 
 /// <summary>One line of an invoice with what explains it.</summary>

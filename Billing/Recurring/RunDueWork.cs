@@ -3,6 +3,7 @@ using MassTransit;
 using NodaTime;
 using Platform.Billing.Dunning;
 using Platform.Billing.Invoices;
+using Platform.Billing.Wallets;
 using Platform.Contracts;
 using Platform.Contracts.Messages;
 using Platform.EventStore;
@@ -77,6 +78,7 @@ internal static class DueWork
         public IServiceCollection AddDueWork() => services
             .AddSingleton<RunDueWork>()
             .AddSingleton<IDueWork, CloseDuePeriods>()
-            .AddSingleton<IDueWork, CollectInvoices>();
+            .AddSingleton<IDueWork, CollectInvoices>()
+            .AddSingleton<IDueWork, ExpireCredit>();
     }
 }

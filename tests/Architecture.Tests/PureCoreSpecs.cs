@@ -18,7 +18,10 @@ public class PureCoreSpecs
     ];
 
     public static TheoryData<string> Areas =>
-        ["Billing.Rating", "Billing.Ledger.Postings", "Billing.Subscriptions.BillingPeriods", "Scheduler.Placement", "Scheduler.Fleet.Judgement"];
+        [
+            "Billing.Rating", "Billing.Ledger.Postings", "Billing.Wallets.BurnDown", "Billing.Subscriptions.BillingPeriods",
+            "Scheduler.Placement", "Scheduler.Fleet.Judgement",
+        ];
 
     [Theory, MemberData(nameof(Areas))]
     public void The_pure_core_reaches_no_clock_no_database_and_no_network(string area)

@@ -6,6 +6,7 @@ using Platform.Billing.Invoices;
 using Platform.Billing.Payments;
 using Platform.Billing.Subscriptions;
 using Platform.Billing.Tenants;
+using Platform.Billing.Wallets;
 using Platform.Contracts;
 using Platform.EventStore;
 using Platform.Testing;
@@ -75,6 +76,11 @@ public class EventContract
             new PaymentSucceeded(
                 TheInvoice, new(100_00, Currency.EUR), Applied: new(60_00, Currency.EUR), Excess: new(40_00, Currency.EUR), FirstOfFebruary)
         },
+        { "invoice.credit_note_issued.v1", CreditNote() },
+        { "wallet.credit_granted.v1", Granted() },
+        { "wallet.credit_consumed.v1", Consumed(cents: 20_00) },
+        { "wallet.credit_expired.v1", Expired(cents: 10_00) },
+        { "wallet.credit_voided.v1", Voided(cents: 20_00) },
     };
 
     [Theory]
@@ -109,13 +115,15 @@ public class EventContract
     }
 
     [Fact]
-    public void A_closed_period_keeps_the_credit_that_its_invoice_carries_forward()
+    public void A_finalized_invoice_keeps_what_credit_paid_of_it_and_what_it_gave_to_the_wallet()
     {
-        var sample = JanuaryClosed() with { Credit = new(12_50, Currency.EUR) };
-        var json = Stored.Events.Serialize(sample);
+        var paid = Finalized() with { CreditApplied = [new(TheGrant, CreditKind.Prepaid, new(20_00, Currency.EUR))] };
+        var given = Finalized(cents: 0) with { ToWallet = new(19_00, Currency.EUR) };
 
-        Approve.Text(Pretty.Json(json) + "\n", "subscription.period_closed.v1.credit.json");
-        Stored.Events.Deserialize("subscription.period_closed.v1", json).ShouldBe(sample);
+        Approve.Text(Pretty.Json(Stored.Events.Serialize(paid)) + "\n", "invoice.finalized.v1.credit_applied.json");
+        Approve.Text(Pretty.Json(Stored.Events.Serialize(given)) + "\n", "invoice.finalized.v1.to_wallet.json");
+        Stored.Events.Deserialize("invoice.finalized.v1", Stored.Events.Serialize(paid)).ShouldBe(paid);
+        Stored.Events.Deserialize("invoice.finalized.v1", Stored.Events.Serialize(given)).ShouldBe(given);
     }
 
     [Fact]
@@ -151,6 +159,8 @@ public class EventContract
         Fold.After(Invoice.Initial, Of<InvoiceEvent>()).Status.ShouldBe(InvoiceStatus.Void);
         Fold.After(PaymentMethod.Initial, Of<PaymentMethodEvent>()).Status.ShouldBe(PaymentMethodStatus.Detached);
         Fold.After(Payment.Initial, Of<PaymentEvent>()).Status.ShouldBe(PaymentStatus.Succeeded);
+
+        Fold.After(Wallet.Initial, Of<WalletEvent>()).Grants.ShouldHaveSingleItem().Remaining.MinorUnits.ShouldBe(0);
 
         static IEnumerable<TEvent> Of<TEvent>() => Samples.Select(row => row.Data.Item2).OfType<TEvent>();
     }

@@ -182,12 +182,21 @@ public sealed class ClosePeriodsSpecs(OwnBillingHost billing) : IClassFixture<Ow
         (await tenant.Admin.Post("/v1/payment-methods", new { token = "tok_success" })).Status.ShouldBe(201);
         await Use(tenant, "1", "2026-01-25T00:00:00Z");
         await Run();
-        await tenant.Admin.Post($"/v1/subscriptions/{subscription}/close-period");
+        await billing.Grant(tenant, "10.00", "promotional");
+        var invoice = (await tenant.Admin.Post($"/v1/subscriptions/{subscription}/close-period")).Json.GetProperty("invoice_id").GetGuid();
+        var note = await billing.Operator.For(tenant.Id).Post($"/v1/invoices/{invoice}/credit-notes", new
+        {
+            lines = new[] { new { line = 1, amount = new { amount = "0.50", currency = "EUR" } } },
+            reason = "Not as agreed",
+        });
+        note.Status.ShouldBe(201, note.Text);
         await Run();
         var rebuild = billing.Services.GetRequiredService<Rebuild>();
         rebuild.Projections.ShouldBe(
-            ["tenants", "api_keys", "meters", "plans", "subscriptions", "billing_periods", "invoices", "ledger_entries", "receivables",
-                "payment_methods", "payments"],
+            [
+                "tenants", "api_keys", "meters", "plans", "subscriptions", "billing_periods", "invoices", "ledger_entries", "receivables",
+                "payment_methods", "payments", "credit_notes", "credit_grants", "wallet_transactions",
+            ],
             ignoreOrder: true);
 
         foreach (var projection in rebuild.Projections)
