@@ -4,6 +4,7 @@ using Platform.Billing.ApiKeys;
 using Platform.Billing.Catalog;
 using Platform.Billing.Coupons;
 using Platform.Billing.Dunning;
+using Platform.Billing.CreditNotes;
 using Platform.Billing.Entitlements;
 using Platform.Billing.Invoices;
 using Platform.Billing.Ledger;
@@ -14,6 +15,7 @@ using Platform.Billing.Taxes;
 using Platform.Billing.Tenants;
 using Platform.Billing.TestClocks;
 using Platform.Billing.Usage;
+using Platform.Billing.Wallets;
 using Platform.Contracts.Messages;
 using Platform.Contracts.Verification;
 using Platform.ServiceDefaults;
@@ -27,6 +29,17 @@ namespace Platform.Billing;
 [JsonSerializable(typeof(AdvanceClock.Advance))]
 [JsonSerializable(typeof(PassTime.Passed))]
 [JsonSerializable(typeof(TestClockView))]
+[JsonSerializable(typeof(CreditNoteView))]
+[JsonSerializable(typeof(Page<CreditNoteView>))]
+[JsonSerializable(typeof(IssueCreditNote.NewCreditNote))]
+[JsonSerializable(typeof(WalletEvent))]
+[JsonSerializable(typeof(WalletView))]
+[JsonSerializable(typeof(CreditGrantView))]
+[JsonSerializable(typeof(Page<CreditGrantView>))]
+[JsonSerializable(typeof(WalletTransaction))]
+[JsonSerializable(typeof(Page<WalletTransaction>))]
+[JsonSerializable(typeof(GrantCredit.NewGrant))]
+[JsonSerializable(typeof(VoidCredit.Voiding))]
 [JsonSerializable(typeof(ApiKeyEvent))]
 [JsonSerializable(typeof(ApiKeyRecord))]
 [JsonSerializable(typeof(Page<ApiKeyView>))]

@@ -5,6 +5,7 @@ using Platform.Billing.ApiKeys;
 using Platform.Billing.Catalog;
 using Platform.Billing.Coupons;
 using Platform.Billing.Dunning;
+using Platform.Billing.CreditNotes;
 using Platform.Billing.Entitlements;
 using Platform.Billing.Invoices;
 using Platform.Billing.Ledger;
@@ -15,6 +16,7 @@ using Platform.Billing.Taxes;
 using Platform.Billing.Tenants;
 using Platform.Billing.TestClocks;
 using Platform.Billing.Usage;
+using Platform.Billing.Wallets;
 using Platform.EventStore;
 using Platform.ServiceDefaults;
 
@@ -28,6 +30,9 @@ builder.Services
     .AddSingleton(_ => new BillingDatabase(application, system))
     .AddSingleton<IApiKeyDirectory, ApiKeyDirectory>()
     .AddSingleton<Projection, TenantProjection>()
+    .AddSingleton<Projection, CreditNoteProjection>()
+    .AddSingleton<Projection, CreditGrantRows>()
+    .AddSingleton<Projection, WalletTransactionProjection>()
     .AddSingleton<Projection, ApiKeyProjection>()
     .AddSingleton<Projection, MeterProjection>()
     .AddSingleton<Projection, ProductProjection>()

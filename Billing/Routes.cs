@@ -3,6 +3,7 @@ using Platform.Billing.ApiKeys;
 using Platform.Billing.Catalog;
 using Platform.Billing.Coupons;
 using Platform.Billing.Dunning;
+using Platform.Billing.CreditNotes;
 using Platform.Billing.Entitlements;
 using Platform.Billing.Invoices;
 using Platform.Billing.Ledger;
@@ -14,6 +15,7 @@ using Platform.Billing.Taxes;
 using Platform.Billing.Tenants;
 using Platform.Billing.TestClocks;
 using Platform.Billing.Usage;
+using Platform.Billing.Wallets;
 
 namespace Platform.Billing;
 
@@ -39,6 +41,12 @@ public static class Routes
             var clocks = app.MapGroup("/v1/test-clocks").WithTags("Test clocks");
             AdvanceClock.Map(clocks);
             TestClockView.Map(clocks);
+
+            var wallet = app.MapGroup("/v1/wallet").WithTags("Wallet");
+            GrantCredit.Map(wallet);
+            VoidCredit.Map(wallet);
+            WalletView.Map(wallet);
+            WalletTransaction.Map(wallet);
 
             var keys = app.MapGroup("/v1/api-keys").WithTags("API keys");
             IssueApiKey.Map(keys);
@@ -113,6 +121,11 @@ public static class Routes
             PreviewInvoice.Map(invoices);
             ExplainInvoice.Map(invoices);
             ReplayInvoice.Map(invoices);
+            IssueCreditNote.Map(invoices);
+
+            var creditNotes = app.MapGroup("/v1/credit-notes").WithTags("Credit notes");
+            CreditNoteView.Map(creditNotes);
+            CreditNoteUbl.Map(creditNotes);
 
             var methods = app.MapGroup("/v1/payment-methods").WithTags("Payments");
             AttachPaymentMethod.Map(methods);

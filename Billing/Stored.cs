@@ -10,6 +10,7 @@ using Platform.Billing.Payments;
 using Platform.Billing.Subscriptions;
 using Platform.Billing.Taxes;
 using Platform.Billing.Tenants;
+using Platform.Billing.Wallets;
 using Platform.Contracts;
 using Platform.EventStore;
 using Platform.ServiceDefaults;
@@ -28,7 +29,7 @@ public static class Stored
         typeof(TenantEvent), typeof(ApiKeyEvent), typeof(MeterEvent), typeof(ProductEvent), typeof(PriceEvent), typeof(PlanEvent),
         typeof(AddOnEvent), typeof(SubscriptionEvent), typeof(SubscribedAddOnEvent), typeof(InvoiceEvent), typeof(PaymentMethodEvent),
         typeof(PaymentEvent), typeof(EntitlementsEvent), typeof(CouponEvent), typeof(CouponRedemptionEvent), typeof(TaxRateEvent),
-        typeof(TaxProfileEvent));
+        typeof(TaxProfileEvent), typeof(WalletEvent));
 
     /// <summary>Every message this process publishes.</summary>
     public static readonly MessageTypes MessageTypes = new(

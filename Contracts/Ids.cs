@@ -143,6 +143,24 @@ public readonly record struct TaxRateId(Guid Value) : IId<TaxRateId>
     public override string ToString() => Value.ToString();
 }
 
+[JsonConverter(typeof(IdConverter<CreditGrantId>))]
+public readonly record struct CreditGrantId(Guid Value) : IId<CreditGrantId>
+{
+    public static CreditGrantId New() => new(Guid.CreateVersion7());
+    public static CreditGrantId From(Guid value) => new(value);
+    public static bool TryParse(string? text, out CreditGrantId id) => Id.TryParse(text, out id);
+    public override string ToString() => Value.ToString();
+}
+
+[JsonConverter(typeof(IdConverter<CreditNoteId>))]
+public readonly record struct CreditNoteId(Guid Value) : IId<CreditNoteId>
+{
+    public static CreditNoteId New() => new(Guid.CreateVersion7());
+    public static CreditNoteId From(Guid value) => new(value);
+    public static bool TryParse(string? text, out CreditNoteId id) => Id.TryParse(text, out id);
+    public override string ToString() => Value.ToString();
+}
+
 [JsonConverter(typeof(IdConverter<JobId>))]
 public readonly record struct JobId(Guid Value) : IId<JobId>
 {

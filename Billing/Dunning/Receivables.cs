@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using NodaTime;
 using Npgsql;
+using Platform.Billing.CreditNotes;
 using Platform.Billing.Invoices;
 using Platform.Billing.Recurring;
 using Platform.Billing.Tenants;
@@ -80,12 +81,13 @@ public sealed class Receivables : Projection
                 insert into {table} (tenant_id, invoice_id, currency, status, amount_due, due_at, scheduled_at)
                 values ($1, $2, $3, 'finalized', $4, $5, $6)
                 """,
-                Sql.P(it.Total.Currency.Code), Sql.P(it.Total.MinorUnits), Sql.P(it.Terms.DueAt), Sql.P(it.Terms.FirstStepAt(it.At))),
+                Sql.P(it.Total.Currency.Code), Sql.P(it.AmountDue.MinorUnits), Sql.P(it.Terms.DueAt), Sql.P(it.Terms.FirstStepAt(it.At))),
             InvoicePaymentRequested it => Set("payment_id = $3, check_at = $4", Sql.P(it.PaymentId.Value), Sql.P(it.CheckAt)),
             InvoicePaymentUnresolved it => Set("check_at = $3", Sql.P(it.CheckAt)),
             InvoicePaymentDeclined it => Set(Concluded, Sql.P(it.PaymentId.Value)),
             InvoicePaymentApplied it => Set(
                 $"{Concluded}, amount_due = amount_due - $4", Sql.P(it.PaymentId.Value), Sql.P(it.Amount.MinorUnits)),
+            CreditNoteIssued it => Set("amount_due = amount_due - $3", Sql.P(it.ReducesDue.MinorUnits)),
             InvoicePaid => Set("status = 'paid', scheduled_at = null"),
             InvoiceOverdue it => Set("status = 'overdue', scheduled_at = $3", Sql.P(it.NextStepAt)),
             InvoiceDunned it => Set("scheduled_at = $3", Sql.P(it.NextStepAt)),

@@ -57,11 +57,10 @@ public sealed class ComposeInvoice(BilledPlans billedPlans)
 {
     /// <param name="connection">Its transaction sees the tenant's rows.</param>
     /// <param name="terms">By what the lines are discounted and taxed.</param>
-    /// <param name="brought">Credit that earlier invoices carried forward; null for none.</param>
     /// <param name="through">The newest ledger position to consider.</param>
     /// <returns>Null where there is nothing to invoice: all subscriptions have ended and nothing came late.</returns>
     public async Task<InvoiceContent?> Compose(
-        NpgsqlConnection connection, TenantId tenant, IReadOnlyList<EndingPeriod> ending, InvoiceTerms terms, Money? brought, long through,
+        NpgsqlConnection connection, TenantId tenant, IReadOnlyList<EndingPeriod> ending, InvoiceTerms terms, long through,
         CancellationToken cancellation)
     {
         // 1 rate each subscription's use and fees
@@ -88,10 +87,6 @@ public sealed class ComposeInvoice(BilledPlans billedPlans)
             return null;
 
         // 2 discount and tax the lines
-        var content = new InvoiceContent(periods, currency, lines, Discounts: [], Taxes: [], new(types, through));
-        content = DiscountAndTax.Of(content, terms);
-
-        // 3 settle what is not to be paid
-        return content with { Lines = CarriedCredit.Settle(lines, content.Total, brought ?? Money.Zero(currency), content.Period) };
+        return DiscountAndTax.Of(new(periods, currency, lines, Discounts: [], Taxes: [], new(types, through)), terms);
     }
 }

@@ -1,4 +1,6 @@
 using NodaTime;
+using Platform.Billing.Wallets;
+using Platform.Contracts;
 using Platform.Contracts.Verification;
 using Platform.EventStore;
 
@@ -11,16 +13,24 @@ namespace Platform.Billing.Invoices;
 public static class FinalizeInvoice
 {
     /// <param name="UsageTree">Over the usage events that the invoice counts.</param>
-    public sealed record Command(string Number, UsageTreeHead UsageTree, PaymentTerms Terms, Instant At);
+    /// <param name="CreditApplied">What the wallet pays of it, by grant.</param>
+    public sealed record Command(
+        string Number, UsageTreeHead UsageTree, PaymentTerms Terms, IReadOnlyList<CreditPart> CreditApplied, Instant At);
 
     public static Decision<InvoiceEvent> Decide(Command command, Invoice invoice) => invoice.Status switch
     {
         InvoiceStatus.Missing => Refusal.Because("invoice.not_found", "There is no such invoice."),
-        InvoiceStatus.Draft when invoice.Total.MinorUnits == 0 => [Finalized(command, invoice), new InvoicePaid(command.At)],
+        InvoiceStatus.Draft when Finalized(command, invoice) is { AmountDue.MinorUnits: 0 } settled => [settled, new InvoicePaid(command.At)],
         InvoiceStatus.Draft => [Finalized(command, invoice)],
         _ => [],
     };
 
-    private static InvoiceFinalized Finalized(Command command, Invoice invoice) =>
-        new(command.Number, invoice.Total, invoice.Amounts, command.Terms, command.At, command.UsageTree);
+    // A total is never negative: what the lines take back beyond what they charge goes into the wallet.
+    private static InvoiceFinalized Finalized(Command command, Invoice invoice)
+    {
+        var (sum, zero) = (invoice.Total, Money.Zero(invoice.Total.Currency));
+        return new(
+            command.Number, sum < zero ? zero : sum, invoice.Amounts, command.Terms, command.At, command.UsageTree,
+            command.CreditApplied.Count > 0 ? command.CreditApplied : null, sum < zero ? zero - sum : null);
+    }
 }

@@ -1,8 +1,10 @@
 using System.Diagnostics;
 using System.Text.Json.Serialization;
 using NodaTime;
+using Platform.Billing.CreditNotes;
 using Platform.Billing.Rating;
 using Platform.Billing.Taxes;
+using Platform.Billing.Wallets;
 using Platform.Contracts;
 using Platform.Contracts.Verification;
 using Platform.EventStore;
@@ -26,6 +28,7 @@ namespace Platform.Billing.Invoices;
 [JsonDerivedType(typeof(InvoiceMarkedUncollectible), "invoice.marked_uncollectible.v1")]
 [JsonDerivedType(typeof(InvoiceWriteOffReversed), "invoice.write_off_reversed.v1")]
 [JsonDerivedType(typeof(InvoiceVoided), "invoice.voided.v1")]
+[JsonDerivedType(typeof(CreditNoteIssued), "invoice.credit_note_issued.v1")]
 public abstract record InvoiceEvent;
 
 /// <param name="PeriodStart">The earliest start of the periods that the invoice is for.</param>
@@ -121,16 +124,30 @@ public sealed record InvoiceTaxAdded(
 }
 
 /// <param name="Number">Gapless per issuer and year, for example <c>2026-000042</c>.</param>
-/// <param name="Amounts">What the total is made of, by kind of line: the ledger posts from this event alone.</param>
+/// <param name="Total">What the lines sum to, or zero where they take back more than they charge.</param>
+/// <param name="Amounts">What the lines sum to, by kind: the ledger posts from this event alone.</param>
 /// <param name="Terms">When and how it is to be paid.</param>
 /// <param name="UsageTree">Over the usage events that the invoice counts; absent in events from before there was one.</param>
+/// <param name="CreditApplied">What the wallet paid of the total, by grant; absent where it paid nothing.</param>
+/// <param name="ToWallet">What the lines take back beyond what they charge; absent where they do not.</param>
 public sealed record InvoiceFinalized(
     string Number, Money Total, IReadOnlyList<InvoicedAmount> Amounts, PaymentTerms Terms, Instant At,
-    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] UsageTreeHead? UsageTree = null) : InvoiceEvent
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] UsageTreeHead? UsageTree = null,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyList<CreditPart>? CreditApplied = null,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] Money? ToWallet = null) : InvoiceEvent
 {
+    /// <summary>What the lines sum to: below zero where they take back more than they charge.</summary>
+    [JsonIgnore]
+    public Money Sum => ToWallet is { } excess ? Total - excess : Total;
+
+    /// <summary>What is left to be paid.</summary>
+    [JsonIgnore]
+    public Money AmountDue => (CreditApplied ?? []).Aggregate(Total, (due, part) => due - part.Amount);
+
     public bool Equals(InvoiceFinalized? other) =>
         other is not null && Number == other.Number && Total == other.Total && Amounts.SequenceEqual(other.Amounts)
-        && Terms == other.Terms && At == other.At && UsageTree == other.UsageTree;
+        && Terms == other.Terms && At == other.At && UsageTree == other.UsageTree
+        && (CreditApplied ?? []).SequenceEqual(other.CreditApplied ?? []) && ToWallet == other.ToWallet;
 
     public override int GetHashCode() => HashCode.Combine(Number, Total, At);
 }
@@ -156,14 +173,19 @@ public enum InvoiceStatus
 
 /// <summary>Only what the invoice features need to decide. What people read is <see cref="InvoiceView"/>.</summary>
 /// <param name="Amounts">What the lines sum to, by kind.</param>
+/// <param name="Total">Of a draft, what its lines sum to, which may be below zero.</param>
 /// <param name="Settlement">How far it is paid; null while it is a draft.</param>
-/// <param name="CarriedForward">Credit that the subscription's next invoice begins with.</param>
+/// <param name="MovesCredit">It uses credit of the wallet, or gave it some.</param>
+/// <param name="Creditable">What credit notes have left of the total.</param>
+/// <param name="CreditNotes">Those that were issued.</param>
 public sealed record Invoice(
-    InvoiceStatus Status, Money Total, IReadOnlyList<InvoicedAmount> Amounts, int LineCount, Money CarriedForward, Settlement? Settlement)
+    InvoiceStatus Status, string? Number, Money Total, Money Creditable, IReadOnlyList<InvoicedAmount> Amounts,
+    IReadOnlyList<CreditableLine> Lines, bool MovesCredit, IReadOnlyList<CreditNoteId> CreditNotes, Settlement? Settlement)
     : IEvolve<Invoice, InvoiceEvent>
 {
-    public static Invoice Initial => new(InvoiceStatus.Missing, Total: default, Amounts: [], LineCount: 0, CarriedForward: default,
-        Settlement: null);
+    public static Invoice Initial => new(
+        InvoiceStatus.Missing, Number: null, Total: default, Creditable: default, Amounts: [], Lines: [], MovesCredit: false,
+        CreditNotes: [], Settlement: null);
 
     public static StreamId Stream(TenantId tenant, InvoiceId invoice) => new(tenant.Value, "invoice", invoice.Value);
 
@@ -173,14 +195,28 @@ public sealed record Invoice(
         {
             Status = InvoiceStatus.Draft,
             Total = Money.Zero(drafted.Currency),
-            CarriedForward = Money.Zero(drafted.Currency),
         },
         InvoiceLineAdded line => invoice with
         {
             Total = invoice.Total + line.Amount,
             Amounts = InvoicedAmount.Add(invoice.Amounts, line.Kind, line.Amount),
-            LineCount = invoice.LineCount + 1,
-            CarriedForward = Carried(invoice, line),
+            Lines = [.. invoice.Lines, new(line.Line, line.Kind, line.Description, line.Amount)],
+        },
+        InvoiceFinalized it => invoice with
+        {
+            Status = InvoiceStatus.Finalized,
+            Number = it.Number,
+            Total = it.Total,
+            Creditable = it.Total,
+            MovesCredit = it.CreditApplied is not null || it.ToWallet is not null,
+            Settlement = Settlement.Of(it),
+        },
+        CreditNoteIssued it => invoice with
+        {
+            Settlement = Settlement.Evolve(invoice.Settlement!, it),
+            Creditable = invoice.Creditable - it.Total,
+            Lines = CreditableLine.Less(invoice.Lines, it.Lines),
+            CreditNotes = [.. invoice.CreditNotes, it.CreditNoteId],
         },
         InvoiceDiscountAdded it => invoice with
         {
@@ -198,7 +234,6 @@ public sealed record Invoice(
                 InvoicedAmount.Add(invoice.Amounts, LineKind.Tax, it.Amount), LineKind.IncludedTax,
                 Money.Zero(it.Amount.Currency) - it.Amount),
         },
-        InvoiceFinalized it => invoice with { Status = InvoiceStatus.Finalized, Settlement = Settlement.Of(it) },
         SettlementEvent it => invoice with
         {
             Status = Settlement.StatusAfter(invoice.Status, it),
@@ -206,7 +241,4 @@ public sealed record Invoice(
         },
         _ => throw new UnreachableException($"Invoice does not know {@event.GetType().Name}."),
     };
-
-    private static Money Carried(Invoice invoice, InvoiceLineAdded line) =>
-        line.Kind == LineKind.CreditCarriedForward ? invoice.CarriedForward + line.Amount : invoice.CarriedForward;
 }

@@ -4,6 +4,7 @@ using Platform.Billing.Entitlements;
 using Platform.Billing.Subscriptions;
 using Platform.Billing.Tenants;
 using Platform.Billing.Usage;
+using Platform.Billing.Wallets;
 using Platform.Contracts;
 using Platform.EventStore;
 using Messages = Platform.Contracts.Messages;
@@ -108,8 +109,7 @@ public sealed class InvoicePeriod(
 
         var content = await compose.Compose(
             transaction.Connection, tenant, [.. endings.Select(Period)],
-            await InvoiceTerms.Read(transaction.Connection, documents, tenant, at, cancellation),
-            await Brought(transaction, tenant, endings, cancellation), through, cancellation);
+            await InvoiceTerms.Read(transaction.Connection, documents, tenant, at, cancellation), through, cancellation);
 
         // Another runner has invoiced what had come to the threshold.
         if (threshold is { } bound && !InvoiceAtThreshold.IsReached(bound, content?.Lines ?? []))
@@ -131,20 +131,18 @@ public sealed class InvoicePeriod(
         var tree = await UsageTree.Record(transaction, tenant, invoiceId, content.Usage, cancellation);
         var draft = DraftInvoice.Decide(new(invoiceId, tenant, content, at, threshold is not null), Invoice.Initial);
         var invoice = Fold.After(Invoice.Initial, draft.Events);
+
+        // 5 let credit pay what it can, or take in what is owed to the tenant
+        var (wallet, walletVersion) = await transaction.Load<Wallet, WalletEvent>(Wallet.Stream(tenant), cancellation);
+        var settled = SettleInvoice.Decide(new(invoiceId, invoice.Total, at), wallet);
         var (payer, _) = await transaction.Load<Tenant, TenantEvent>(Tenant.Stream(tenant), cancellation);
         var terms = PaymentTerms.Of(payer.Settings, payer.TimeZone, at);
 
-        // 5 record the ends, then the invoice with its number: every other close waits from the number to the commit
+        // 6 record the ends, then the invoice with its number: every other close waits from the number to the commit
+        if (settled.Events.Count > 0)
+            await transaction.Append(Wallet.Stream(tenant), walletVersion, cancellation, settled.Events);
         foreach (var ending in endings.Where(ending => content.Periods.Any(it => it.SubscriptionId == ending.Id)))
-        {
-            var closed = (PeriodClosed)ending.Events[0];
-            await transaction.Append(
-                Subscription.Stream(tenant, ending.Id), ending.Version, cancellation,
-                [
-                    closed with { Credit = invoice.CarriedForward.MinorUnits > 0 ? invoice.CarriedForward : null },
-                    .. ending.Events.Skip(1),
-                ]);
-        }
+            await transaction.Append(Subscription.Stream(tenant, ending.Id), ending.Version, cancellation, ending.Events);
 
         foreach (var discount in content.Discounts)
         {
@@ -154,12 +152,13 @@ public sealed class InvoicePeriod(
         }
 
         var number = await InvoiceNumbers.Next(transaction, at.InUtc().Year, cancellation);
-        var final = FinalizeInvoice.Decide(new(number, tree, terms, at), invoice);
+        var final = FinalizeInvoice.Decide(
+            new(number, tree, terms, [.. settled.Events.OfType<CreditConsumed>().SelectMany(it => it.Parts)], at), invoice);
         await transaction.Append(Invoice.Stream(tenant, invoiceId), expectedVersion: 0, cancellation, [.. draft.Events, .. final.Events]);
         await RecordEntitlements.After([.. endings.SelectMany(ending => ending.Events)], transaction, documents, at, cancellation);
         transaction.Publish(new Messages.InvoiceFinalized(
-            invoiceId, tenant, [.. content.Periods.Select(it => it.SubscriptionId)], number, invoice.Total, content.Period.Start,
-            content.Period.End, at));
+            invoiceId, tenant, [.. content.Periods.Select(it => it.SubscriptionId)], number, Fold.After(invoice, final.Events).Total,
+            content.Period.Start, content.Period.End, at));
         return new(invoiceId, Refusal: null);
 
         static EndingPeriod Period(Ending ending)
@@ -167,19 +166,5 @@ public sealed class InvoicePeriod(
             var closed = (PeriodClosed)ending.Events[0];
             return new(ending.Id, ending.Subscription, new(closed.Start, closed.End));
         }
-    }
-
-    // The credit of the invoices before; null where there was none.
-    private static async Task<Money?> Brought(
-        EventTransaction transaction, TenantId tenant, IReadOnlyList<Ending> endings, CancellationToken cancellation)
-    {
-        Money? brought = null;
-        foreach (var last in endings.Select(ending => ending.Subscription.LastClosed?.InvoiceId).OfType<InvoiceId>().Distinct())
-        {
-            var carried = (await transaction.Load<Invoice, InvoiceEvent>(Invoice.Stream(tenant, last), cancellation)).State.CarriedForward;
-            brought = brought is { } sum ? sum + carried : carried;
-        }
-
-        return brought;
     }
 }

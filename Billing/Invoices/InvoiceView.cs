@@ -4,8 +4,10 @@ using System.Text.Json.Serialization.Metadata;
 using Microsoft.AspNetCore.Http.HttpResults;
 using NodaTime;
 using Npgsql;
+using Platform.Billing.CreditNotes;
 using Platform.Billing.Rating;
 using Platform.Billing.Taxes;
+using Platform.Billing.Wallets;
 using Platform.Contracts;
 using Platform.Contracts.Verification;
 using Platform.EventStore;
@@ -25,7 +27,12 @@ namespace Platform.Billing.Invoices;
 /// <param name="Taxes">Per rate, on the lines less their discounts.</param>
 /// <param name="TaxTotal">Tax that is added to the lines.</param>
 /// <param name="TaxIncluded">Tax that the lines contain.</param>
-/// <param name="Total">What is owed: the subtotal less the discounts, with the tax that is added.</param>
+/// <param name="Total">
+/// What is owed: the subtotal less the discounts, with the tax that is added; zero where the lines take back more than they charge.
+/// </param>
+/// <param name="ToWallet">What the lines take back beyond what they charge: it is credit now, in a grant that bears the invoice's id.</param>
+/// <param name="CreditApplied">What credit paid of the total when the invoice was finalized.</param>
+/// <param name="CreditParts">Which grants it came from; they sum to <paramref name="CreditApplied"/>.</param>
 /// <param name="Progressive">Use of a running period had come to its plan's threshold; absent where it had not.</param>
 /// <param name="UsageTree">
 /// The usage events that the invoice counts, by which each can be proved (<c>usage-proof</c>); null while it is a draft.
@@ -36,7 +43,8 @@ public sealed record InvoiceView(
     InvoiceId InvoiceId, string? Number, InvoiceStatus Status, InvoiceView.InvoicedPeriod BillingPeriod,
     IReadOnlyList<InvoiceView.BilledSubscription> Subscriptions, IReadOnlyList<InvoiceView.InvoiceLine> Lines, Money Subtotal,
     IReadOnlyList<InvoiceView.InvoiceDiscount> Discounts, Money DiscountTotal, IReadOnlyList<InvoiceView.InvoiceTax> Taxes, Money TaxTotal,
-    Money TaxIncluded, Money Total, string? CustomerTaxId, UsageTreeHead? UsageTree, Instant DraftedAt, Instant? FinalizedAt,
+    Money TaxIncluded, Money Total, Money ToWallet, Money CreditApplied, IReadOnlyList<CreditPart> CreditParts, string? CustomerTaxId,
+    UsageTreeHead? UsageTree, Instant DraftedAt, Instant? FinalizedAt,
     Instant? DueAt = null, Money? AmountPaid = null, Money? AmountDue = null,
     [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] bool Progressive = false)
 {
@@ -105,7 +113,8 @@ public sealed record InvoiceView(
                     of.SubscriptionId, of.PlanId, of.PlanVersion, of.PeriodNumber, of.PeriodStart, of.PeriodEnd)),
             ],
             Lines: [], Subtotal: Money.Zero(it.Currency), Discounts: [], DiscountTotal: Money.Zero(it.Currency), Taxes: [],
-            TaxTotal: Money.Zero(it.Currency), TaxIncluded: Money.Zero(it.Currency), Total: Money.Zero(it.Currency), CustomerTaxId: null,
+            TaxTotal: Money.Zero(it.Currency), TaxIncluded: Money.Zero(it.Currency), Total: Money.Zero(it.Currency),
+            ToWallet: Money.Zero(it.Currency), CreditApplied: Money.Zero(it.Currency), CreditParts: [], CustomerTaxId: null,
             UsageTree: null, it.At, FinalizedAt: null, Progressive: it.Progressive),
         ({ } draft, InvoiceLineAdded it) => draft with
         {
@@ -145,11 +154,14 @@ public sealed record InvoiceView(
             Number = it.Number,
             Status = InvoiceStatus.Finalized,
             Total = it.Total,
+            ToWallet = it.ToWallet ?? Money.Zero(it.Total.Currency),
+            CreditApplied = it.Total - it.AmountDue,
+            CreditParts = it.CreditApplied ?? [],
             UsageTree = it.UsageTree,
             FinalizedAt = it.At,
             DueAt = it.Terms.DueAt,
             AmountPaid = Money.Zero(it.Total.Currency),
-            AmountDue = it.Total,
+            AmountDue = it.AmountDue,
         },
         ({ } owed, SettlementEvent it) => Settle(owed with { Status = Settlement.StatusAfter(owed.Status, it) }, it),
         _ => throw new UnreachableException($"{@event.GetType().Name} cannot follow {view}."),
@@ -162,6 +174,7 @@ public sealed record InvoiceView(
             AmountPaid = owed.AmountPaid!.Value + it.Amount,
             AmountDue = owed.AmountDue!.Value - it.Amount,
         },
+        CreditNoteIssued it => owed with { AmountDue = owed.AmountDue!.Value - it.ReducesDue },
         InvoiceVoided => owed with { AmountDue = Money.Zero(owed.Total.Currency) },
         _ => owed,
     };

@@ -56,7 +56,7 @@ public static class PreviewInvoice
             caller.TenantId,
             async connection => await compose.Compose(
                 connection, caller.TenantId, ending,
-                await InvoiceTerms.Read(connection, documents, caller.TenantId, now, cancellation), brought: null,
+                await InvoiceTerms.Read(connection, documents, caller.TenantId, now, cancellation),
                 await PeriodUsage.NewestPosition(connection, caller.TenantId, cancellation), cancellation),
             cancellation);
         var draft = DraftInvoice.Decide(

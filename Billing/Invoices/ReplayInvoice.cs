@@ -49,17 +49,11 @@ public static class ReplayInvoice
         if (events.FirstOrDefault() is not InvoiceDrafted drafted || events.OfType<InvoiceFinalized>().FirstOrDefault() is not { } final)
             return Problems.NotFound("invoice");
 
-        var (ending, brought) = (new List<EndingPeriod>(), Money.Zero(drafted.Currency));
-        var before = new HashSet<InvoiceId>();
+        var ending = new List<EndingPeriod>();
         foreach (var it in drafted.Subscriptions)
         {
             var subscription = await BeforeClose(store, caller.TenantId, it, cancellation);
             ending.Add(new(it.SubscriptionId, subscription, new(it.PeriodStart, it.PeriodEnd)));
-            if (subscription.LastClosed is { } last && before.Add(last.InvoiceId))
-            {
-                brought += (await store.Load<Invoice, InvoiceEvent>(Invoice.Stream(caller.TenantId, last.InvoiceId), cancellation))
-                    .State.CarriedForward;
-            }
         }
 
         var (content, tree) = await database.Read(
@@ -70,17 +64,17 @@ public static class ReplayInvoice
                     connection, documents, caller.TenantId, id, drafted.At,
                     events.OfType<InvoiceTaxAdded>().SelectMany(tax => tax.TaxRateIds), cancellation);
                 var composed = (await compose.Compose(
-                    connection, caller.TenantId, ending, terms, brought, drafted.UsageThrough, cancellation))!;
+                    connection, caller.TenantId, ending, terms, drafted.UsageThrough, cancellation))!;
                 return (composed, (await UsageTree.Of(connection, caller.TenantId, composed.Usage, cancellation)).Head);
             },
             cancellation);
         var again = DraftInvoice.Decide(new(id, caller.TenantId, content, drafted.At, drafted.Progressive), Invoice.Initial);
-        var total = Fold.After(Invoice.Initial, again.Events).Total;
+        var sum = Fold.After(Invoice.Initial, again.Events).Total;
 
         return TypedResults.Ok(Compare(
             id,
-            [.. events.TakeWhile(@event => @event is not InvoiceFinalized).Select(Text), Text(final.Total, final.UsageTree)],
-            [.. again.Events.Select(Text), Text(total, tree)]));
+            [.. events.TakeWhile(@event => @event is not InvoiceFinalized).Select(Text), Text(final.Sum, final.UsageTree)],
+            [.. again.Events.Select(Text), Text(sum, tree)]));
     }
 
     private static async Task<Subscription> BeforeClose(
@@ -93,7 +87,7 @@ public static class ReplayInvoice
 
     private static string Text(InvoiceEvent @event) => Encoding.UTF8.GetString(Stored.Events.Serialize(@event));
 
-    private static string Text(Money total, UsageTreeHead? tree) => $"{total} {tree?.Size} {tree?.Root}";
+    private static string Text(Money sum, UsageTreeHead? tree) => $"{sum} {tree?.Size} {tree?.Root}";
 
     private static string Sha256(IEnumerable<string> lines) =>
         Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(string.Join('\n', lines))));

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using NodaTime;
+using Platform.Billing.CreditNotes;
 using Platform.Contracts;
 using Platform.EventStore;
 
@@ -67,7 +68,7 @@ public sealed record Settlement(
     public Instant? NextStepAt => Payment?.CheckAt ?? ScheduledAt;
 
     public static Settlement Of(InvoiceFinalized it) => new(
-        it.Total, Money.Zero(it.Total.Currency), it.Terms, Payment: null, Step: null, it.Terms.FirstStepAt(it.At), DunningEnded: false);
+        it.AmountDue, Money.Zero(it.Total.Currency), it.Terms, Payment: null, Step: null, it.Terms.FirstStepAt(it.At), DunningEnded: false);
 
     public static Settlement Evolve(Settlement settlement, SettlementEvent @event) => @event switch
     {
@@ -80,6 +81,7 @@ public sealed record Settlement(
             AmountDue = settlement.AmountDue - it.Amount,
             AmountPaid = settlement.AmountPaid + it.Amount,
         },
+        CreditNoteIssued it => settlement with { AmountDue = settlement.AmountDue - it.ReducesDue },
         InvoicePaid => settlement with { ScheduledAt = null },
         InvoiceOverdue it => settlement with { ScheduledAt = it.NextStepAt },
         InvoiceDunned it => settlement with { Step = it.Step, ScheduledAt = it.NextStepAt },

@@ -1,6 +1,5 @@
 using Microsoft.AspNetCore.Http.HttpResults;
 using NodaTime;
-using Platform.Billing.Ledger;
 using Platform.Contracts;
 using Platform.EventStore;
 using Platform.ServiceDefaults;
@@ -26,8 +25,8 @@ public static class VoidInvoice
             return Refusal.Because("invoice.partly_paid", "Part of the invoice is paid; give that back by a credit note.");
         if (invoice.Status == InvoiceStatus.Uncollectible)
             return Refusal.Because("invoice.uncollectible", "The invoice is written off.");
-        // The credit has gone on to another invoice, or was taken from one.
-        if (invoice.Amounts.Any(each => Postings.AccountOf(each.Kind) == Account.Wallet))
+        // Credit was used or given, or part of it is taken back already.
+        if (invoice.MovesCredit || invoice.CreditNotes.Count > 0)
             return Refusal.Because("invoice.moves_credit", "The invoice uses or gives credit; correct it by a credit note.");
 
         return [new InvoiceVoided(invoice.Total, invoice.Amounts, reason, at)];

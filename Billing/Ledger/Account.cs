@@ -1,8 +1,8 @@
 namespace Platform.Billing.Ledger;
 
 /// <summary>
-/// The chart of accounts, from the operator's side. Each tenant has one of each per currency; revenue and wallet are kept by the
-/// kind of line that moved them too. Names are permanent: they are stored with every entry.
+/// The chart of accounts, from the operator's side. Each tenant has one of each per currency; revenue is kept by the kind
+/// of line that moved it too. Names are permanent: they are stored with every entry.
 /// </summary>
 public enum Account
 {
@@ -23,6 +23,12 @@ public enum Account
 
     /// <summary>Income: what was invoiced, without tax.</summary>
     Revenue,
+
+    /// <summary>Income: credit that was paid for and expired unused.</summary>
+    BreakageRevenue,
+
+    /// <summary>Expense: credit that was given as a gift.</summary>
+    PromotionExpense,
 
     /// <summary>Expense: invoices that were given up.</summary>
     BadDebt,

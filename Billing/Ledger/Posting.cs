@@ -5,7 +5,7 @@ using Platform.Contracts;
 namespace Platform.Billing.Ledger;
 
 /// <summary>One side of a posting.</summary>
-/// <param name="Kind">The kind of line that revenue or wallet was moved by; null on other accounts.</param>
+/// <param name="Kind">The kind of line that revenue was moved by; null on other accounts.</param>
 /// <param name="Amount">Above zero debits the account, below zero credits it.</param>
 public sealed record Entry(Account Account, Money Amount, LineKind? Kind = null)
 {

@@ -1,7 +1,11 @@
 using System.Diagnostics;
+using NodaTime;
+using Platform.Billing.CreditNotes;
 using Platform.Billing.Invoices;
 using Platform.Billing.Payments;
 using Platform.Billing.Rating;
+using Platform.Billing.Wallets;
+using Platform.Contracts;
 
 namespace Platform.Billing.Ledger;
 
@@ -15,17 +19,18 @@ public static class Postings
     public static readonly IReadOnlySet<Type> Sources = new HashSet<Type>
     {
         typeof(InvoiceFinalized), typeof(InvoiceVoided), typeof(InvoiceMarkedUncollectible), typeof(InvoiceWriteOffReversed),
-        typeof(PaymentSucceeded),
+        typeof(CreditNoteIssued), typeof(PaymentSucceeded), typeof(CreditGranted), typeof(CreditConsumed), typeof(CreditExpired),
+        typeof(CreditVoided),
     };
 
     /// <summary>Null where the event moved nothing: an invoice of zero.</summary>
     public static Posting? Of(object @event) => @event switch
     {
-        // The tenant owes the total, and each kind of line says what for.
+        // The tenant owes the total, and each kind of line says what for. What becomes credit is posted by its grant.
         InvoiceFinalized it => Posting.Balanced(
             it.At,
             [
-                Entry.Debit(Account.Receivable, it.Total),
+                Entry.Debit(Account.Receivable, it.Sum),
                 .. it.Amounts.Select(each => Entry.Credit(AccountOf(each.Kind), each.Amount, each.Kind)),
             ]),
         InvoiceVoided it => Posting.Balanced(
@@ -42,7 +47,32 @@ public static class Postings
             it.At,
             Entry.Debit(Account.Cash, it.Amount), Entry.Credit(Account.Receivable, it.Applied),
             Entry.Credit(Account.RefundsPayable, it.Excess)),
+        CreditNoteIssued it => Posting.Balanced(
+            it.At,
+            [
+                .. it.Lines.GroupBy(line => line.Kind).Select(kind => Entry.Debit(
+                    AccountOf(kind.Key), kind.Aggregate(Money.Zero(it.Total.Currency), (sum, line) => sum + line.Amount), kind.Key)),
+                Entry.Credit(Account.Receivable, it.Total),
+            ]),
+        CreditGranted it => Moved(it.At, SourceOf(it.Kind), Account.Wallet, it.Amount),
+        CreditConsumed it => Moved(it.At, Account.Wallet, Account.Receivable, it.Amount),
+        // What was paid for and never used is earned; what was given costs nothing after all.
+        CreditExpired it => Moved(
+            it.At, Account.Wallet, it.Kind is CreditKind.Prepaid ? Account.BreakageRevenue : SourceOf(it.Kind), it.Amount),
+        CreditVoided it => Moved(it.At, Account.Wallet, SourceOf(it.Kind), it.Amount),
         _ => throw new UnreachableException($"No posting is known for {@event.GetType().Name}."),
+    };
+
+    private static Posting? Moved(Instant at, Account debit, Account credit, Money amount) =>
+        Posting.Balanced(at, Entry.Debit(debit, amount), Entry.Credit(credit, amount));
+
+    // An adjustment was owed less than nothing on an invoice before it became credit.
+    private static Account SourceOf(CreditKind kind) => kind switch
+    {
+        CreditKind.Prepaid => Account.Cash,
+        CreditKind.Promotional => Account.PromotionExpense,
+        CreditKind.Adjustment => Account.Receivable,
+        _ => throw new UnreachableException($"No account is known for credit of {kind}."),
     };
 
     /// <summary>What a line's amount is credited to.</summary>
@@ -51,7 +81,6 @@ public static class Postings
         LineKind.RecurringFee or LineKind.Usage or LineKind.LateUsage or LineKind.AddOn or LineKind.Discount or LineKind.IncludedTax =>
             Account.Revenue,
         LineKind.Tax => Account.TaxPayable,
-        LineKind.CreditBroughtForward or LineKind.CreditCarriedForward => Account.Wallet,
         _ => throw new UnreachableException($"No account is known for lines of {kind}."),
     };
 }

@@ -16,7 +16,8 @@ namespace Platform.Billing.Paper;
 
 /// <summary>
 /// Invoice lines as FOCUS 1.2, the FinOps Foundation's cost and usage format: one CSV row per line and one per rate of tax, in
-/// constant memory. Rows of an invoice sum to its total in <c>BilledCost</c>; those of lines are less discounts and without tax. An
+/// constant memory. Rows of an invoice sum to its total in <c>BilledCost</c>, before what
+/// credit pays of it; those of lines are less discounts and without tax. An
 /// operator who acts for no tenant gets those of all live tenants.
 /// </summary>
 public static class FocusExport

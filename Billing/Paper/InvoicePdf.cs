@@ -43,7 +43,8 @@ public static class InvoicePdf
             }
             Line(sheet, document, line);
         }
-        if (sheet.Y + (5 + document.Invoice.Discounts.Count + document.Invoice.Taxes.Count) * RowHeight > Bottom)
+        var credit = document.Invoice is { CreditApplied.MinorUnits: 0, ToWallet.MinorUnits: 0 } ? 0 : 2;
+        if (sheet.Y + (5 + document.Invoice.Discounts.Count + document.Invoice.Taxes.Count + credit) * RowHeight > Bottom)
             sheet.NextPage();
         Totals(sheet, document.Invoice);
         sheet.End();
@@ -144,9 +145,19 @@ public static class InvoicePdf
             sheet.RightText(InvoiceDocument.Grouped(tax.Amount), small, Amount);
         }
 
+        sheet.Y += RowHeight;
+        if (invoice.CreditApplied.MinorUnits > 0)
+        {
+            Row("Paid by credit", Money.Zero(invoice.Total.Currency) - invoice.CreditApplied);
+            Row("Amount due", invoice.Total - invoice.CreditApplied);
+        }
+
+        if (invoice.ToWallet.MinorUnits > 0)
+            Row("Credited to your wallet", invoice.ToWallet);
+
         if (invoice.UsageTree is { } tree)
         {
-            sheet.Y += 2 * RowHeight;
+            sheet.Y += RowHeight;
             sheet.Text(
                 string.Create(CultureInfo.InvariantCulture, $"Merkle root over the {tree.Size:N0} usage events of this invoice: {tree.Root}"), small, Left);
         }

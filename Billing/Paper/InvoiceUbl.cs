@@ -18,8 +18,8 @@ namespace Platform.Billing.Paper;
 public static class InvoiceUbl
 {
     private static readonly XNamespace Ubl = "urn:oasis:names:specification:ubl:schema:xsd:Invoice-2";
-    private static readonly XNamespace Cac = "urn:oasis:names:specification:ubl:schema:xsd:CommonAggregateComponents-2";
-    private static readonly XNamespace Cbc = "urn:oasis:names:specification:ubl:schema:xsd:CommonBasicComponents-2";
+    internal static readonly XNamespace Cac = "urn:oasis:names:specification:ubl:schema:xsd:CommonAggregateComponents-2";
+    internal static readonly XNamespace Cbc = "urn:oasis:names:specification:ubl:schema:xsd:CommonBasicComponents-2";
 
     // UN/CEFACT 1001: commercial invoice; 5189: discount; 5153: value added tax.
     private const string CommercialInvoice = "380", Discount = "95", ValueAddedTax = "VAT", OutsideScope = "O";
@@ -45,10 +45,11 @@ public static class InvoiceUbl
             invoice.Taxes.Count == 0 ? null : Tax(invoice),
             new XElement(
                 Cac + "LegalMonetaryTotal",
-                Amount("LineExtensionAmount", invoice.Total - invoice.TaxTotal - invoice.TaxIncluded),
-                Amount("TaxExclusiveAmount", invoice.Total - invoice.TaxTotal - invoice.TaxIncluded),
-                Amount("TaxInclusiveAmount", invoice.Total),
-                Amount("PayableAmount", invoice.Total)),
+                Amount("LineExtensionAmount", invoice.Total - invoice.ToWallet - invoice.TaxTotal - invoice.TaxIncluded),
+                Amount("TaxExclusiveAmount", invoice.Total - invoice.ToWallet - invoice.TaxTotal - invoice.TaxIncluded),
+                Amount("TaxInclusiveAmount", invoice.Total - invoice.ToWallet),
+                invoice.CreditApplied == invoice.ToWallet ? null : Amount("PrepaidAmount", invoice.CreditApplied - invoice.ToWallet),
+                Amount("PayableAmount", invoice.Total - invoice.CreditApplied)),
             invoice.Lines.Select(line => Line(document, line)));
 
         using var written = new MemoryStream();
@@ -114,7 +115,7 @@ public static class InvoiceUbl
 
     private static XElement TaxScheme() => new(Cac + "TaxScheme", new XElement(Cbc + "ID", ValueAddedTax));
 
-    private static XElement Party(string? id, string name, string? taxId) => new(
+    internal static XElement Party(string? id, string name, string? taxId = null) => new(
         Cac + "Party",
         id is null ? null : new XElement(Cac + "PartyIdentification", new XElement(Cbc + "ID", id)),
         new XElement(Cac + "PartyName", new XElement(Cbc + "Name", name)),
@@ -126,11 +127,11 @@ public static class InvoiceUbl
         return new(Cac + "InvoicePeriod", new XElement(Cbc + "StartDate", Date(first)), new XElement(Cbc + "EndDate", Date(last)));
     }
 
-    private static XElement Amount(string name, Money money) => new(
+    internal static XElement Amount(string name, Money money) => new(
         Cbc + name, new XAttribute("currencyID", money.Currency),
         money.Amount.ToString($"F{money.Currency.Exponent}", CultureInfo.InvariantCulture));
 
-    private static string Date(LocalDate date) => LocalDatePattern.Iso.Format(date);
+    internal static string Date(LocalDate date) => LocalDatePattern.Iso.Format(date);
 
     // UNECE Recommendation 20; C62, "one", is what it prescribes for units that it does not list.
     private static string UnitCode(string unit) => unit switch

@@ -32,12 +32,6 @@ public enum LineKind
     /// <summary>What the subscription has beside its plan.</summary>
     AddOn,
 
-    /// <summary>What the subscription's invoice before carried forward, negative.</summary>
-    CreditBroughtForward,
-
-    /// <summary>What would have made the total negative, positive; the next invoice begins with it.</summary>
-    CreditCarriedForward,
-
     /// <summary>What coupons take off, negative. No line of its own, but an amount of the invoice.</summary>
     Discount,
 

@@ -3,6 +3,7 @@ using MassTransit;
 using NodaTime;
 using Platform.Billing.Dunning;
 using Platform.Billing.Invoices;
+using Platform.Billing.Wallets;
 using Platform.Contracts;
 using Platform.Contracts.Messages;
 using Platform.EventStore;
@@ -78,6 +79,7 @@ internal static class DueWork
             .AddSingleton<RunDueWork>()
             .AddSingleton<IDueWork, CloseDuePeriods>()
             .AddSingleton<IDueWork, InvoiceAtThreshold>()
-            .AddSingleton<IDueWork, CollectInvoices>();
+            .AddSingleton<IDueWork, CollectInvoices>()
+            .AddSingleton<IDueWork, ExpireCredit>();
     }
 }

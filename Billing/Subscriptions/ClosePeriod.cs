@@ -80,7 +80,7 @@ public static class ClosePeriod
         [
             new PeriodClosed(
                 subscription.PeriodNumber, subscription.PeriodStart, end, next.PeriodEnd, command.InvoiceId, command.UsageThrough,
-                requestId, command.At, Credit: null, next.Prepaid),
+                requestId, command.At, next.Prepaid),
             .. next.Events,
         ];
     }

@@ -48,11 +48,10 @@ public sealed record SubscriptionStarted(
 /// late and goes onto the next invoice.
 /// </param>
 /// <param name="RequestId">The request that ended the period early; null where it ended by itself.</param>
-/// <param name="Credit">What the invoice carries forward; absent where it carries nothing.</param>
 /// <param name="Prepaid">The fee of the period that runs now, or of more, where this invoice or one before billed it in advance.</param>
 public sealed record PeriodClosed(
     int Number, Instant Start, Instant End, Instant NextEnd, InvoiceId InvoiceId, long UsageThrough, Guid? RequestId,
-    Instant At, [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] Money? Credit = null,
+    Instant At,
     [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] PrepaidFee? Prepaid = null) : SubscriptionEvent;
 
 /// <summary>Follows the close of the trial: the first paid period began then.</summary>

@@ -20,14 +20,13 @@ namespace Platform.Billing.Subscriptions;
 /// <param name="Prepaid">The fee of the running period, where it was billed in advance; null otherwise.</param>
 /// <param name="TrialEnd">Where the trial ends or ended and paid periods begin; null without one.</param>
 /// <param name="LastInvoiceId">The newest invoice.</param>
-/// <param name="Credit">What that invoice carried forward, to be used by the next one; null where it carried nothing.</param>
 /// <param name="EndsAt">Where the subscription is cancelled: the end of its last period.</param>
 /// <param name="EndedAt">Set once its last period is invoiced. Usage that is reported late makes further invoices.</param>
 public sealed record SubscriptionView(
     SubscriptionId SubscriptionId, PlanId PlanId, int PlanVersion, IReadOnlyList<PlanSpan> Plans,
     SubscriptionView.ScheduledPlan? NextPlan, string TimeZone, BillingAnchor Anchor, int BillingAnchorDay, Instant StartedAt,
     SubscriptionView.RunningPeriod? CurrentPeriod, int Quantity, bool Paused, FeeSchedule Fee, PrepaidFee? Prepaid, Instant? TrialEnd,
-    InvoiceId? LastInvoiceId, Money? Credit, Instant? EndsAt, Instant? EndedAt)
+    InvoiceId? LastInvoiceId, Instant? EndsAt, Instant? EndedAt)
 {
     public const string Table = "subscriptions";
 
@@ -88,14 +87,13 @@ public sealed class SubscriptionProjection : DocumentProjection<SubscriptionView
             (_, SubscriptionStarted it) => new(
                 it.SubscriptionId, it.PlanId, it.PlanVersion, PlanSpan.First(it), NextPlan: null, it.TimeZone, it.Anchor,
                 it.BillingAnchorDay, it.StartedAt, new(it.FirstNumber, it.StartedAt, it.PeriodEnd), it.Quantity, Paused: false,
-                FeeSchedule.From(it.StartedAt, it.Quantity), Prepaid: null, it.TrialEnd, LastInvoiceId: null, Credit: null, EndsAt: null,
+                FeeSchedule.From(it.StartedAt, it.Quantity), Prepaid: null, it.TrialEnd, LastInvoiceId: null, EndsAt: null,
                 EndedAt: null),
             ({ } open, PeriodClosed it) => WithFee(open, open.Fee.Since(it.End), it.At) with
             {
                 Prepaid = it.Prepaid,
                 CurrentPeriod = open.EndedAt is null ? new(it.Number + 1, it.End, it.NextEnd) : null,
                 LastInvoiceId = it.InvoiceId,
-                Credit = it.Credit,
             },
             ({ } open, TrialEnded it) => open with { Plans = PlanSpan.Paid(open.Plans, it.EndedAt) },
             ({ } open, QuantityChanged it) => WithFee(open, open.Fee.WithQuantity(it.Quantity, it.EffectiveAt), it.At),

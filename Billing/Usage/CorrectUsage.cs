@@ -15,8 +15,6 @@ namespace Platform.Billing.Usage;
 /// </summary>
 public static class CorrectUsage
 {
-    private const int ReasonLengthMax = 500;
-
     /// <param name="Source">With <paramref name="Id"/> the event to correct; in the body, because they hold any text.</param>
     /// <param name="Data">All data that count from now on, for an amend; the event's type, subject and time stay.</param>
     public sealed record NewCorrection(
@@ -78,9 +76,7 @@ public static class CorrectUsage
     private static void Check(NewCorrection request) => new FieldErrors()
         .Require(IsName(request.Source), "source", "A string of 1 to 200 characters is needed.")
         .Require(IsName(request.Id), "id", "A string of 1 to 200 characters is needed.")
-        .Require(
-            !string.IsNullOrWhiteSpace(request.Reason) && request.Reason.Length <= ReasonLengthMax && !request.Reason.Contains('\0', StringComparison.Ordinal),
-            "reason", $"A reason of 1 to {ReasonLengthMax} characters is needed.")
+        .RequireReason(request.Reason)
         .Require(request.Kind != UsageCorrectionKind.Void || request.Data is null, "data", "A void has no data.")
         .Require(request.Kind != UsageCorrectionKind.Amend || request.Data is not null, "data", "An amend names all data that count.")
         .Require(request.Data is null || request.Data.Count <= 50, "data", "At most 50 members.")

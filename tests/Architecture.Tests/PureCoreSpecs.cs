@@ -19,7 +19,7 @@ public class PureCoreSpecs
 
     public static TheoryData<string> Areas =>
     [
-        "Billing.Rating", "Billing.Coupons.ApplyCoupons", "Billing.Taxes.ComputeTax", "Billing.Ledger.Postings",
+        "Billing.Rating", "Billing.Coupons.ApplyCoupons", "Billing.Taxes.ComputeTax", "Billing.Ledger.Postings", "Billing.Wallets.BurnDown",
         "Billing.Subscriptions.BillingPeriods", "Scheduler.Placement", "Scheduler.Fleet.Judgement",
     ];
 

@@ -12,6 +12,7 @@ using Platform.Billing.Rating;
 using Platform.Billing.Subscriptions;
 using Platform.Billing.Taxes;
 using Platform.Billing.Tenants;
+using Platform.Billing.Wallets;
 using Platform.Contracts;
 using Platform.EventStore;
 using Platform.Testing;
@@ -97,6 +98,11 @@ public class EventContract
         { "tax_rate.published.v1", TaxRatePublished() },
         { "tax_rate.archived.v1", new TaxRateArchived(TheTaxRate, Noon) },
         { "tax_profile.set.v1", TaxProfileSet() },
+        { "invoice.credit_note_issued.v1", CreditNote() },
+        { "wallet.credit_granted.v1", Granted() },
+        { "wallet.credit_consumed.v1", Consumed(cents: 20_00) },
+        { "wallet.credit_expired.v1", Expired(cents: 10_00) },
+        { "wallet.credit_voided.v1", Voided(cents: 20_00) },
     };
 
     [Theory]
@@ -151,13 +157,15 @@ public class EventContract
     }
 
     [Fact]
-    public void A_closed_period_keeps_the_credit_that_its_invoice_carries_forward()
+    public void A_finalized_invoice_keeps_what_credit_paid_of_it_and_what_it_gave_to_the_wallet()
     {
-        var sample = JanuaryClosed() with { Credit = new(12_50, Currency.EUR) };
-        var json = Stored.Events.Serialize(sample);
+        var paid = Finalized() with { CreditApplied = [new(TheGrant, CreditKind.Prepaid, new(20_00, Currency.EUR))] };
+        var given = Finalized(cents: 0) with { ToWallet = new(19_00, Currency.EUR) };
 
-        Approve.Text(Pretty.Json(json) + "\n", "subscription.period_closed.v1.credit.json");
-        Stored.Events.Deserialize("subscription.period_closed.v1", json).ShouldBe(sample);
+        Approve.Text(Pretty.Json(Stored.Events.Serialize(paid)) + "\n", "invoice.finalized.v1.credit_applied.json");
+        Approve.Text(Pretty.Json(Stored.Events.Serialize(given)) + "\n", "invoice.finalized.v1.to_wallet.json");
+        Stored.Events.Deserialize("invoice.finalized.v1", Stored.Events.Serialize(paid)).ShouldBe(paid);
+        Stored.Events.Deserialize("invoice.finalized.v1", Stored.Events.Serialize(given)).ShouldBe(given);
     }
 
     [Fact]
@@ -239,6 +247,8 @@ public class EventContract
         Fold.After(CouponRedemption.Initial, Of<CouponRedemptionEvent>()).EndedAt.ShouldBe(Noon);
         Fold.After(TaxRate.Initial, Of<TaxRateEvent>()).Status.ShouldBe(TaxRateStatus.Archived);
         Fold.After(TaxProfile.Initial, Of<TaxProfileEvent>()).Terms.ShouldNotBeNull();
+
+        Fold.After(Wallet.Initial, Of<WalletEvent>()).Grants.ShouldHaveSingleItem().Remaining.MinorUnits.ShouldBe(0);
 
         static IEnumerable<TEvent> Of<TEvent>() => Samples.Select(row => row.Data.Item2).OfType<TEvent>();
     }

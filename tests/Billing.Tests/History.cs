@@ -2,6 +2,7 @@ using NodaTime;
 using Platform.Billing.AddOns;
 using Platform.Billing.ApiKeys;
 using Platform.Billing.Catalog;
+using Platform.Billing.CreditNotes;
 using Platform.Billing.Coupons;
 using Platform.Billing.Entitlements;
 using Platform.Billing.Invoices;
@@ -10,6 +11,7 @@ using Platform.Billing.Rating;
 using Platform.Billing.Subscriptions;
 using Platform.Billing.Taxes;
 using Platform.Billing.Tenants;
+using Platform.Billing.Wallets;
 using Platform.Contracts;
 using Platform.Contracts.Messages;
 using Platform.Contracts.Verification;
@@ -43,6 +45,8 @@ internal static class History
     public static readonly CouponId TheCoupon = new(Guid.Parse("0198c0de-0000-7000-8000-000000000051"));
     public static readonly CouponRedemptionId TheRedemption = new(Guid.Parse("0198c0de-0000-7000-8000-000000000052"));
     public static readonly TaxRateId TheTaxRate = new(Guid.Parse("0198c0de-0000-7000-8000-000000000055"));
+    public static readonly CreditGrantId TheGrant = new(Guid.Parse("0198c0de-0000-7000-8000-000000000040"));
+    public static readonly CreditNoteId TheCreditNote = new(Guid.Parse("0198c0de-0000-7000-8000-000000000041"));
     public static readonly Guid TheRequest = Guid.Parse("0198c0de-0000-7000-8000-000000000007");
 
     public static TenantRegistered TenantRegistered() =>
@@ -150,4 +154,23 @@ internal static class History
 
     public static PaymentRequested PaymentRequested(long cents = 100_00) =>
         new(ThePayment, TheTenant, TheInvoice, new(cents, Currency.EUR), ThePaymentMethod, FirstOfFebruary);
+
+    public static CreditGranted Granted() => new(
+        TheGrant, new(50_00, Currency.EUR), CreditKind.Prepaid, Priority: 50, FirstOfMarch, "Paid in advance", FirstOfJanuary);
+
+    public static CreditConsumed Consumed(long cents) => new(
+        TheInvoice, new(cents, Currency.EUR), [new(TheGrant, CreditKind.Prepaid, new(cents, Currency.EUR))], FirstOfFebruary);
+
+    public static CreditExpired Expired(long cents) =>
+        new(TheGrant, CreditKind.Prepaid, new(cents, Currency.EUR), FirstOfMarch, FirstOfMarch);
+
+    public static CreditVoided Voided(long cents) =>
+        new(TheGrant, CreditKind.Prepaid, new(cents, Currency.EUR), "Granted by mistake", Noon);
+
+    public static CreditNoteIssued CreditNote() => new(
+        TheCreditNote, "CN-2026-000001", TheInvoice, "2026-000042",
+        [
+            new(1, LineKind.RecurringFee, "Standard", new(10_00, Currency.EUR)), new(2, LineKind.Usage, "GPU time", new(2_50, Currency.EUR)),
+        ],
+        new(12_50, Currency.EUR), ReducesDue: new(10_00, Currency.EUR), ToWallet: new(2_50, Currency.EUR), "Not as agreed", Noon);
 }

@@ -184,6 +184,23 @@ public class BillingHost : IAsyncLifetime
         used.Status.ShouldBe(200, used.Text);
     }
 
+    /// <summary>Credit in the tenant's wallet.</summary>
+    /// <returns>The grant's id.</returns>
+    public async Task<string> Grant(
+        TestTenant tenant, string amount, string kind, int priority = 50, string? expiresAt = null, string currency = "EUR")
+    {
+        var granted = await Operator.For(tenant.Id).Post("/v1/wallet/grants", new
+        {
+            amount = new { amount, currency },
+            kind,
+            priority,
+            reason = "Credit",
+            expires_at = expiresAt,
+        });
+        granted.Status.ShouldBe(201, granted.Text);
+        return granted.Json.GetProperty("grant_id").GetString()!;
+    }
+
     /// <summary>Counts rows past all security: what is really there.</summary>
     public async Task<long> Count(string table, TenantId tenant)
     {

@@ -183,11 +183,18 @@ public sealed class ClosePeriodsSpecs(OwnBillingHost billing) : IClassFixture<Ow
         await Use(tenant, "1", "2026-01-25T00:00:00Z");
         await OfEverything(tenant, subscription);
         await Run();
-        await tenant.Admin.Post($"/v1/subscriptions/{subscription}/close-period");
         await billing.Operator.Post("/v1/coupons", new { code = "REBUILT", display_name = "A", discount = new { kind = "percent", rate = "0.1" }, duration = "once" });
         await tenant.Admin.Post("/v1/coupons/redemptions", new { code = "REBUILT" });
         await billing.Operator.Post("/v1/tax-rates", new { jurisdiction = "DE", rate = "0.19", valid_from = "2026-01-01" });
         await billing.Operator.Put($"/v1/tenants/{tenant.Id}/tax-profile", new { jurisdiction = "DE" });
+        await billing.Grant(tenant, "10.00", "promotional");
+        var invoice = (await tenant.Admin.Post($"/v1/subscriptions/{subscription}/close-period")).Json.GetProperty("invoice_id").GetGuid();
+        var note = await billing.Operator.For(tenant.Id).Post($"/v1/invoices/{invoice}/credit-notes", new
+        {
+            lines = new[] { new { line = 1, amount = new { amount = "0.50", currency = "EUR" } } },
+            reason = "Not as agreed",
+        });
+        note.Status.ShouldBe(201, note.Text);
         await Run();
         var rebuild = billing.Services.GetRequiredService<Rebuild>();
         rebuild.Projections.ShouldBe(
@@ -195,6 +202,7 @@ public sealed class ClosePeriodsSpecs(OwnBillingHost billing) : IClassFixture<Ow
                 "tenants", "api_keys", "meters", "products", "prices", "plans", "add_ons", "subscriptions", "subscribed_add_ons",
                 "billing_periods", "entitlements", "invoices", "ledger_entries", "receivables", "payment_methods", "payments",
                 "coupons", "coupon_redemptions", "tax_rates", "tax_profiles",
+                "credit_notes", "credit_grants", "wallet_transactions",
             ],
             ignoreOrder: true);
 

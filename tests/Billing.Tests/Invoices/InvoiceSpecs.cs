@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Platform.Billing.Invoices;
 using Platform.Billing.Rating;
+using Platform.Billing.Wallets;
 using Platform.Contracts;
 using Platform.Contracts.Verification;
 using Platform.Testing;
@@ -13,13 +14,35 @@ using InvoiceSpec = Spec<Invoice, InvoiceEvent>;
 public class InvoiceSpecs
 {
     private static readonly UsageTreeHead Tree = new(Size: 17, new('a', 64));
-    private static readonly FinalizeInvoice.Command Finalize = new("2026-000042", Tree, DueInTwoWeeks(), FirstOfFebruary);
+    private static readonly FinalizeInvoice.Command Finalize = new("2026-000042", Tree, DueInTwoWeeks(), CreditApplied: [], FirstOfFebruary);
 
     [Fact]
     public void A_draft_is_finalized_at_the_sum_of_its_lines() =>
         InvoiceSpec.Given(Drafted(), Line(1, cents: 12_50), Line(2, cents: 7_50))
             .When(invoice => FinalizeInvoice.Decide(Finalize, invoice))
             .Then(Finalized(cents: 20_00, Tree));
+
+    [Fact]
+    public void What_the_lines_take_back_beyond_what_they_charge_is_no_negative_total() =>
+        InvoiceSpec.Given(Drafted(), Line(1, cents: 12_50), Line(2, cents: -20_00))
+            .When(invoice => FinalizeInvoice.Decide(Finalize, invoice))
+            .Then(
+                Finalized(cents: 0, Tree) with
+                {
+                    Amounts = [new(LineKind.Usage, new(-7_50, Currency.EUR))],
+                    ToWallet = new(7_50, Currency.EUR),
+                },
+                new InvoicePaid(FirstOfFebruary));
+
+    [Fact]
+    public void What_credit_pays_is_due_no_more()
+    {
+        IReadOnlyList<CreditPart> credit = [new(TheGrant, CreditKind.Prepaid, new(5_00, Currency.EUR))];
+        InvoiceSpec.Given(Drafted(), Line(1, cents: 12_50))
+            .When(invoice => FinalizeInvoice.Decide(Finalize with { CreditApplied = credit }, invoice))
+            .Then(Finalized(cents: 12_50, Tree) with { CreditApplied = credit });
+        (Finalized(cents: 12_50) with { CreditApplied = credit }).AmountDue.ShouldBe(new(7_50, Currency.EUR));
+    }
 
     [Fact]
     public void A_period_in_which_nothing_was_owed_is_finalized_at_zero_and_paid() =>

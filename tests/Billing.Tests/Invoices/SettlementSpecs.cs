@@ -23,7 +23,7 @@ public class SettlementSpecs
     private static readonly InvoiceEvent[] givenUp = [.. overdue, new InvoiceMarkedUncollectible(Euro(100_00), "Insolvent", FirstOfMarch)];
     private static readonly InvoiceEvent[] voided = [.. owed, new InvoiceVoided(Euro(100_00), [], "Wrong", FirstOfMarch)];
     private static readonly InvoiceEvent[] withCredit =
-        [Drafted(), Line(), Line(2, -10_00) with { Kind = LineKind.CreditBroughtForward }, Finalized(90_00)];
+        [Drafted(), Line(), Finalized() with { CreditApplied = [new(TheGrant, Billing.Wallets.CreditKind.Prepaid, new(10_00, Currency.EUR))] }];
 
     /// <summary>One line per state and deed: null where it is done, empty where it was done before.</summary>
     public static TheoryData<string, string, InvoiceEvent[], string?> Deeds => new()

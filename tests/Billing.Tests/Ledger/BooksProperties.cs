@@ -50,7 +50,7 @@ public class BooksProperties
         ];
         var invoice = Fold.After(Invoice.Initial, draft);
         var (events, received) = (new List<object>(), 0L);
-        Happen(FinalizeInvoice.Decide(new("2026-000042", new(0, new('a', 64)), DueInTwoWeeks(), FirstOfFebruary), invoice).Events);
+        Happen(FinalizeInvoice.Decide(new("2026-000042", new(0, new('a', 64)), DueInTwoWeeks(), CreditApplied: [], FirstOfFebruary), invoice).Events);
 
         foreach (var step in steps)
         {

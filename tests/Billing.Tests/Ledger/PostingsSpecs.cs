@@ -3,6 +3,7 @@ using Platform.Billing.Invoices;
 using Platform.Billing.Ledger;
 using Platform.Billing.Payments;
 using Platform.Billing.Rating;
+using Platform.Billing.Wallets;
 using Platform.Contracts;
 using static Platform.Billing.Ledger.Account;
 using static Platform.Billing.Tests.History;
@@ -23,13 +24,13 @@ public class PostingsSpecs
             [(Receivable, null, 30_00), (Revenue, LineKind.RecurringFee, -31_00), (Revenue, LineKind.LateUsage, 1_00)]
         },
         {
-            "credit carried forward is owed to the tenant",
-            Invoiced((LineKind.Usage, 2_00), (LineKind.LateUsage, -50_00), (LineKind.CreditCarriedForward, 48_00)),
-            [(Revenue, LineKind.Usage, -2_00), (Revenue, LineKind.LateUsage, 50_00), (Wallet, LineKind.CreditCarriedForward, -48_00)]
+            "what is taken back beyond what is charged is owed to the tenant",
+            Invoiced((LineKind.Usage, 2_00), (LineKind.LateUsage, -50_00)) with { Total = Euro(0), ToWallet = Euro(48_00) },
+            [(Receivable, null, -48_00), (Revenue, LineKind.Usage, -2_00), (Revenue, LineKind.LateUsage, 50_00)]
         },
         {
-            "credit brought forward is owed no more", Invoiced((LineKind.Usage, 50_00), (LineKind.CreditBroughtForward, -48_00)),
-            [(Receivable, null, 2_00), (Revenue, LineKind.Usage, -50_00), (Wallet, LineKind.CreditBroughtForward, 48_00)]
+            "a credit note takes back what was earned", CreditNote() with { At = FirstOfFebruary },
+            [(Revenue, LineKind.RecurringFee, 10_00), (Revenue, LineKind.Usage, 2_50), (Receivable, null, -12_50)]
         },
         {
             "a void takes back what the invoice moved",
@@ -63,6 +64,14 @@ public class PostingsSpecs
         },
         { "a line of zero moves nothing", Invoiced((LineKind.Usage, 0), (LineKind.RecurringFee, 31_00)),
             [(Receivable, null, 31_00), (Revenue, LineKind.RecurringFee, -31_00)] },
+        { "prepaid credit was received", Given(CreditKind.Prepaid), [(Cash, null, 50_00), (Account.Wallet, null, -50_00)] },
+        { "a gift is an expense", Given(CreditKind.Promotional), [(PromotionExpense, null, 50_00), (Account.Wallet, null, -50_00)] },
+        { "what an invoice owes the tenant becomes credit", Given(CreditKind.Adjustment), [(Receivable, null, 50_00), (Account.Wallet, null, -50_00)] },
+        { "credit pays an invoice", Consumed(cents: 20_00), [(Account.Wallet, null, 20_00), (Receivable, null, -20_00)] },
+        { "prepaid credit that expires is earned", Gone(CreditKind.Prepaid), [(Account.Wallet, null, 5_00), (BreakageRevenue, null, -5_00)] },
+        { "a gift that expires cost nothing", Gone(CreditKind.Promotional), [(Account.Wallet, null, 5_00), (PromotionExpense, null, -5_00)] },
+        { "a gift that is voided cost nothing", Void(CreditKind.Promotional), [(Account.Wallet, null, 5_00), (PromotionExpense, null, -5_00)] },
+        { "prepaid credit that is voided was not received", Void(CreditKind.Prepaid), [(Account.Wallet, null, 5_00), (Cash, null, -5_00)] },
     };
 
     [Theory]
@@ -111,6 +120,11 @@ public class PostingsSpecs
 
     private static PaymentSucceeded Received(long cents, long applied) =>
         new(TheInvoice, Euro(cents), Euro(applied), Euro(cents - applied), FirstOfFebruary);
+    private static CreditGranted Given(CreditKind kind) => Granted() with { Kind = kind, At = FirstOfFebruary };
+
+    private static CreditExpired Gone(CreditKind kind) => Expired(cents: 5_00) with { Kind = kind, At = FirstOfFebruary };
+
+    private static CreditVoided Void(CreditKind kind) => Voided(cents: 5_00) with { Kind = kind, At = FirstOfFebruary };
 
     private static InvoiceFinalized Invoiced(params (LineKind Kind, long Cents)[] amounts) =>
         Finalized(amounts.Sum(amount => amount.Cents)) with

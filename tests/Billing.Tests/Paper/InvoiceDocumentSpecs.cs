@@ -2,6 +2,7 @@ using System.Text;
 using System.Xml.Linq;
 using NodaTime;
 using PdfSharp.Pdf.IO;
+using Platform.Billing.CreditNotes;
 using Platform.Billing.Invoices;
 using Platform.Billing.Paper;
 using Platform.Billing.Rating;
@@ -61,6 +62,39 @@ public class InvoiceDocumentSpecs(BillingHost billing)
         ((decimal)ubl.Element(cac + "LegalMonetaryTotal")!.Element(cbc + "PayableAmount")!).ShouldBe(lines);
         // January in Berlin, half-open until the first of February.
         ((string)ubl.Element(cac + "InvoicePeriod")!.Element(cbc + "EndDate")!).ShouldBe("2026-01-31");
+    }
+
+    [Fact]
+    public void What_credit_paid_and_what_became_credit_stand_between_the_total_and_what_is_due()
+    {
+        Payable(paidByCredit: 200_00, toWallet: 0).ShouldBe(("1169.12", "200.00", "969.12"));
+        Payable(paidByCredit: 0, toWallet: 0).ShouldBe(("1169.12", null, "1169.12"));
+        Payable(paidByCredit: 0, toWallet: 19_00, total: 0).ShouldBe(("-19.00", "-19.00", "0.00"));
+
+        static (string?, string?, string?) Payable(long paidByCredit, long toWallet, long total = 1_169_12)
+        {
+            var document = Document(lines: 2);
+            var invoice = document.Invoice with
+            {
+                Total = new(total, Currency.EUR),
+                CreditApplied = new(paidByCredit, Currency.EUR),
+                ToWallet = new(toWallet, Currency.EUR),
+            };
+            var ubl = XElement.Load(new MemoryStream(InvoiceUbl.Write(document with { Invoice = invoice }))).Element(cac + "LegalMonetaryTotal")!;
+            return ((string?)ubl.Element(cbc + "TaxInclusiveAmount"), (string?)ubl.Element(cbc + "PrepaidAmount"), (string?)ubl.Element(cbc + "PayableAmount"));
+        }
+    }
+
+    [Fact]
+    public void A_credit_note_is_UBL_as_approved()
+    {
+        var it = CreditNote();
+        var note = new CreditNoteView(
+            it.CreditNoteId, it.Number, it.InvoiceId, it.InvoiceNumber, it.Lines, it.Total, it.ReducesDue, it.ToWallet, it.Reason, it.At);
+
+        var ubl = CreditNoteUbl.Write(note, "Example GPUs GmbH", Document(lines: 1).Customer);
+
+        Approve.Text(Encoding.UTF8.GetString(ubl) + "\n", "credit-note.ubl.xml");
     }
 
     [Theory]

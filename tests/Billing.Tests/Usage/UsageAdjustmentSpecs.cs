@@ -32,7 +32,7 @@ public sealed class UsageAdjustmentSpecs(OwnBillingHost billing) : IClassFixture
     }
 
     [Fact]
-    public async Task A_total_is_never_negative_and_the_excess_is_credited_until_it_is_used_up()
+    public async Task A_total_is_never_negative_and_the_excess_is_credit_until_it_is_used_up()
     {
         var (tenant, subscription) = await New();
         await tenant.Partner.Post("/v1/usage/events", Call("1", 1000, Past(1)));
@@ -45,19 +45,10 @@ public sealed class UsageAdjustmentSpecs(OwnBillingHost billing) : IClassFixture
         await Correct(tenant.Admin, "amend", "2", new { calls = "960" });
         var fourth = await Close(tenant, subscription);
 
-        // Each day owes 1.00 of the fee.
-        Total(second).ShouldBe(0);
-        Credits(second).ShouldBe([("credit_carried_forward", "49.00")]);
-        Total(third).ShouldBe(0);
-        Credits(third).ShouldBe([("credit_brought_forward", "-49.00"), ("credit_carried_forward", "48.00")]);
-        Credits(fourth).ShouldBe([("credit_brought_forward", "-48.00")]);
-        Total(fourth).ShouldBe(1_00, "1.00 and 48.00, less the credit");
-
-        static (string?, string?)[] Credits(JsonElement invoice) =>
-        [
-            .. invoice.GetProperty("lines").EnumerateArray().Where(line => line.GetProperty("unit").GetString() == "credit")
-                .Select(line => (line.GetProperty("kind").GetString(), line.GetProperty("amount").GetProperty("amount").GetString())),
-        ];
+        // Each day owes 1.00 of the fee; total, to the wallet, from the wallet, due.
+        Settled(second).ShouldBe((0, 49_00, 0, 0));
+        Settled(third).ShouldBe((1_00, 0, 1_00, 0));
+        Settled(fourth).ShouldBe((49_00, 0, 48_00, 1_00), "1.00 and 48.00, less the credit");
     }
 
     /// <param name="Id">Few, so that they meet.</param>
@@ -158,7 +149,7 @@ public sealed class UsageAdjustmentSpecs(OwnBillingHost billing) : IClassFixture
         billing.Clock.Set(billing.Clock.Now + Duration.FromDays(1));
         await Close(tenant, subscription);
         var invoices = (await tenant.Viewer.Get("/v1/invoices?limit=200")).Json.GetProperty("items").EnumerateArray().Reverse().ToList();
-        var carried = 0L;
+        var balance = 0L;
         foreach (var (gpu, meter, price) in new[] { (true, catalog.Gpu, 0.0001m), (false, catalog.Calls, 0.05m) })
         {
             var naive = accepted.Values.Where(it => it.Gpu == gpu).Sum(it => it.Counted ?? 0);
@@ -183,11 +174,11 @@ public sealed class UsageAdjustmentSpecs(OwnBillingHost billing) : IClassFixture
         foreach (var invoice in invoices)
         {
             Total(invoice).ShouldBeGreaterThanOrEqualTo(0);
-            var credits = invoice.GetProperty("lines").EnumerateArray()
-                .Where(line => line.GetProperty("unit").GetString() == "credit")
-                .ToLookup(line => line.GetProperty("kind").GetString(), line => Cents(line.GetProperty("amount")));
-            credits["credit_brought_forward"].Sum().ShouldBe(-carried, "what the invoice before carried");
-            carried = credits["credit_carried_forward"].Sum();
+            var (total, toWallet, applied, due) = Settled(invoice);
+            (total - toWallet).ShouldBe(Cents(invoice.GetProperty("subtotal")));
+            applied.ShouldBe(Math.Min(total, balance), "all credit that there is and that is needed");
+            due.ShouldBe(total - applied);
+            balance += toWallet - applied;
         }
 
         (await billing.Count("usage_conflicts", tenant.Id)).ShouldBe(conflicts.Count);
@@ -218,6 +209,10 @@ public sealed class UsageAdjustmentSpecs(OwnBillingHost billing) : IClassFixture
         billing.Clock.Set(billing.Clock.Now + Duration.FromDays(1));
         return closed.Json;
     }
+
+    private static (long Total, long ToWallet, long Applied, long Due) Settled(JsonElement invoice) => (
+        Total(invoice), Cents(invoice.GetProperty("to_wallet")), Cents(invoice.GetProperty("credit_applied")),
+        Cents(invoice.GetProperty("amount_due")));
 
     private static long Total(JsonElement invoice) => Cents(invoice.GetProperty("total"));
 

@@ -1,0 +1,63 @@
+using System.Text.Json.Serialization.Metadata;
+using Microsoft.AspNetCore.Http.HttpResults;
+using NodaTime;
+using Npgsql;
+using Platform.Contracts;
+using Platform.EventStore;
+using Platform.ServiceDefaults;
+
+namespace Platform.Billing.CreditNotes;
+
+/// <summary>The credit note as people read it; it never changes.</summary>
+/// <param name="Total">The sum of the lines.</param>
+/// <param name="ReducesDue">What of it is no longer owed.</param>
+/// <param name="ToWallet">What of it became credit, in a grant that bears the note's id.</param>
+public sealed record CreditNoteView(
+    CreditNoteId CreditNoteId, string Number, InvoiceId InvoiceId, string InvoiceNumber, IReadOnlyList<CreditedLine> Lines, Money Total,
+    Money ReducesDue, Money ToWallet, string Reason, Instant IssuedAt)
+{
+    public const string Table = "credit_notes";
+
+    public static void Map(RouteGroupBuilder creditNotes)
+    {
+        creditNotes.MapGet("/", List).WithName("ListCreditNotes");
+        creditNotes.MapGet("/{id}", Get).WithName("GetCreditNote");
+    }
+
+    public static Task<CreditNoteView?> Find(
+        Documents documents, TenantId tenant, CreditNoteId id, CancellationToken cancellation) =>
+        documents.Find(tenant.Value, Table, id.Value, Stored.Json<CreditNoteView>(), cancellation);
+
+    private static async Task<Ok<Page<CreditNoteView>>> List(
+        [AsParameters] PageQuery page, InvoiceId? invoice_id, Caller caller, Documents documents, CancellationToken cancellation)
+    {
+        var (where, parameters) = invoice_id is { } of
+            ? ("data ->> 'invoice_id' = $1", new NpgsqlParameter[] { Sql.P(of.ToString()) })
+            : (null, []);
+        var rows = await documents.List(
+            caller.TenantId.Value, Table, Stored.Json<CreditNoteView>(), page.Size + 1, page.After, newestFirst: true, cancellation,
+            where, parameters);
+        return TypedResults.Ok(page.Of([.. rows.Select(row => row.View)], note => note.CreditNoteId.Value));
+    }
+
+    private static async Task<Results<Ok<CreditNoteView>, ProblemHttpResult>> Get(
+        CreditNoteId id, Caller caller, Documents documents, CancellationToken cancellation) =>
+        await Find(documents, caller.TenantId, id, cancellation) is { } note
+            ? TypedResults.Ok(note)
+            : Problems.NotFound("credit_note");
+}
+
+/// <summary>Credit notes are events of their invoices, each a document of its own.</summary>
+public sealed class CreditNoteProjection : DocumentProjection<CreditNoteView, CreditNoteIssued>
+{
+    public override string Name => CreditNoteView.Table;
+
+    protected override string Table => CreditNoteView.Table;
+
+    protected override JsonTypeInfo<CreditNoteView> Json => Stored.Json<CreditNoteView>();
+
+    protected override Guid KeyOf(RecordedEvent recorded) => ((CreditNoteIssued)recorded.Data).CreditNoteId.Value;
+
+    protected override CreditNoteView? Fold(CreditNoteView? view, CreditNoteIssued it, RecordedEvent recorded) => new(
+        it.CreditNoteId, it.Number, it.InvoiceId, it.InvoiceNumber, it.Lines, it.Total, it.ReducesDue, it.ToWallet, it.Reason, it.At);
+}
