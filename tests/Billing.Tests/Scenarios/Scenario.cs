@@ -5,6 +5,7 @@ using System.Text.RegularExpressions;
 using NodaTime;
 using NodaTime.Text;
 using Platform.Billing.Tests.Http;
+using Platform.Contracts;
 using Platform.Testing;
 
 namespace Platform.Billing.Tests.Scenarios;
@@ -34,6 +35,8 @@ internal sealed partial class Scenario
         var begin = Parse(at, known);
         return new(billing, await billing.NewTenant(zone, currency, anchorDay, Text(begin)), known, currency, begin);
     }
+
+    public TenantId Id => company.Id;
 
     public Caller Admin => company.Admin;
 
