@@ -114,12 +114,12 @@ public static class PublishPlan
             ? charge with { MeterVersion = meter.LatestVersion }
             : charge;
 
-    // What is used in windows must add up to what was used.
+    // What is used in parts of a time must add up to what was used in it.
     private static Refusal? UnfitMeter(PlanTerms terms, Dictionary<string, MeterView> known) => terms.Charges.Index()
-        .Where(it => it.Item is WindowedCommitmentCharge
+        .Where(it => it.Item is WindowedCommitmentCharge or DynamicCharge
             && known.TryGetValue(it.Item.Meter, out var meter) && meter.DefinitionOf(it.Item.MeterVersion!.Value) is { IsAdditive: false })
         .Select(it => Refusal.Because(
-            "plan.meter_unfit", $"Windows need a meter that sums or counts; {it.Item.Meter} does not.", $"charges[{it.Index}].meter"))
+            "plan.meter_unfit", $"Prices by time need a meter that sums or counts; {it.Item.Meter} does not.", $"charges[{it.Index}].meter"))
         .FirstOrDefault();
 
     private static IEnumerable<PriceFault> Faults(PriceModel price, int index) =>
@@ -184,6 +184,16 @@ public static class PublishPlan
 
         if (product is { } named && await ProductView.Find(documents, named, cancellation) is null)
             return Refusal.Because("plan.product_unknown", "There is no such product.", "product_id").ToProblem();
+
+        foreach (var (index, charge) in terms.Charges.Index())
+        {
+            if (charge is DynamicCharge { PriceKey: var price }
+                && await PriceView.Timeline(documents, TenantId.Operator, price, terms.Currency, cancellation) is null)
+            {
+                return Refusal.Because(
+                    "plan.price_unknown", $"The price book has no price of {price} in {terms.Currency}.", $"charges[{index}].price_key").ToProblem();
+            }
+        }
 
         var at = clock.Now();
 

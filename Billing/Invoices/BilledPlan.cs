@@ -52,24 +52,48 @@ public sealed record BilledPlan(PlanSpan Span, PlanTerms Terms, IReadOnlyList<Bi
     private BillingPeriod Ran(BillingPeriod used) => new(Span.Start, Span.End ?? used.End);
 }
 
-/// <summary>The terms and meters of plans' versions. A version never changes, so each is read from the catalog once.</summary>
+/// <summary>
+/// The terms and meters of plans' versions. A version never changes, so each is read from the catalog once; the prices that charges look
+/// up in the price book are read each time, because later ones are added to it.
+/// </summary>
 public sealed class BilledPlans(Documents documents)
 {
     private sealed record Known(PlanTerms Terms, IReadOnlyList<BilledMeter> Meters, ProductId? ProductId);
 
     private readonly ConcurrentDictionary<(PlanId, int), Known> known = new();
 
-    /// <summary>All plans that the subscription was on, oldest first.</summary>
-    public async Task<IReadOnlyList<BilledPlan>> Of(Subscription subscription, CancellationToken cancellation)
+    /// <summary>All plans that the tenant's subscription was on, oldest first.</summary>
+    public async Task<IReadOnlyList<BilledPlan>> Of(TenantId tenant, Subscription subscription, CancellationToken cancellation)
     {
         var plans = new List<BilledPlan>();
         foreach (var span in subscription.Plans)
         {
             var (terms, meters, product) = await Version(span, cancellation);
-            plans.Add(new(span, span.Trial ? terms.OnTrial() : terms, meters, product));
+            plans.Add(await AtPrices(new(span, span.Trial ? terms.OnTrial() : terms, meters, product), tenant, cancellation));
         }
 
         return plans;
+    }
+
+    private async Task<BilledPlan> AtPrices(BilledPlan plan, TenantId tenant, CancellationToken cancellation)
+    {
+        if (!plan.Terms.Charges.Any(charge => charge is DynamicCharge))
+            return plan;
+
+        var charges = new List<Charge>();
+        foreach (var charge in plan.Terms.Charges)
+        {
+            charges.Add(charge is DynamicCharge { PriceKey: var key } dynamic
+                ? dynamic with
+                {
+                    Prices = await PriceView.Timeline(documents, tenant, key, plan.Terms.Currency, cancellation)
+                        ?? throw new InvalidOperationException($"The price book has no price of {key} in {plan.Terms.Currency}."),
+                }
+                : charge);
+        }
+
+        var terms = plan.Terms with { Charges = charges };
+        return plan with { Terms = terms, Meters = [.. plan.Meters.Select(meter => meter with { Timed = Timed(terms, meter.Key) })] };
     }
 
     /// <summary>The fee that is owed at the end of a period for what follows it, also where that is on another plan.</summary>
@@ -113,6 +137,10 @@ public sealed class BilledPlans(Documents documents)
         return new(
             meter.Key, new(meter.MeterId, version),
             meter.DefinitionOf(version) ?? throw new InvalidOperationException($"Meter {meter.Key} has no version {version}."),
-            charge.ToPrice() as WindowedCommitmentPrice);
+            Timed(terms, meter.Key));
     }
+
+    // The price of a meter, where it needs to know when units were used.
+    private static PriceModel? Timed(PlanTerms terms, string meter) =>
+        terms.Charges.First(charge => charge.Meter == meter).ToPrice() is (WindowedCommitmentPrice or BookPrice) and var price ? price : null;
 }

@@ -67,7 +67,7 @@ public sealed class ComposeInvoice(BilledPlans billedPlans)
         var (periods, lines, types, currency) = (new List<EndingPeriod>(), new List<RatedLine>(), new List<BilledType>(), default(Currency));
         foreach (var it in ending)
         {
-            var plans = await billedPlans.Of(it.Subscription, cancellation);
+            var plans = await billedPlans.Of(tenant, it.Subscription, cancellation);
             IReadOnlyList<RatedLine> rated =
             [
                 .. await BilledPlan.Rate(

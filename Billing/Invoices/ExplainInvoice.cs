@@ -100,7 +100,7 @@ public static class ExplainInvoice
             Step = line.UnitAmount is null ? StepKind.Flat : StepKind.Units,
             Quantity = line.Quantity,
             UnitAmount = line.UnitAmount,
-            Amount = line.UnitAmount is { } each && line.Kind is not LineKind.RecurringFee
+            Amount = line.UnitAmount is { } each && line.Kind is not (LineKind.RecurringFee or LineKind.AddOn)
                 ? Decimals.Canonical(line.Quantity * each)
                 : line.Amount.Amount,
         },

@@ -123,7 +123,7 @@ public sealed class InvoiceAtThreshold(
         var (subscription, _) = await store.Load<Subscription, SubscriptionEvent>(Subscription.Stream(tenant, id), cancellation);
         if (subscription.EndedAt is not null)
             return null;
-        var billed = await plans.Of(subscription, cancellation);
+        var billed = await plans.Of(tenant, subscription, cancellation);
         return billed[^1].Terms.InvoiceThreshold is { } threshold ? new(id, subscription, billed, threshold) : null;
     }
 

@@ -102,7 +102,7 @@ public sealed class InvoicePeriod(
         var through = endings.Max(ending => ending.Command.UsageThrough);
         foreach (var ending in endings)
         {
-            var billed = await plans.Of(ending.Subscription, cancellation);
+            var billed = await plans.Of(tenant, ending.Subscription, cancellation);
             await rollUp.CatchUp(
                 transaction, [.. billed.SelectMany(plan => plan.Meters).Select(meter => meter.Definition)], cancellation);
         }

@@ -9,12 +9,19 @@ using Platform.Contracts;
 namespace Platform.Billing.Invoices;
 
 /// <summary>A meter as a charge reads it.</summary>
-/// <param name="Windowed">Set where the price needs to know when it was used.</param>
-public sealed record BilledMeter(
-    string Key, MeterVersionId Version, MeterDefinition Definition, WindowedCommitmentPrice? Windowed = null)
+/// <param name="Timed">The price, where it needs to know when it was used.</param>
+public sealed record BilledMeter(string Key, MeterVersionId Version, MeterDefinition Definition, PriceModel? Timed = null)
 {
     /// <summary>What slices of a period measured and owe adds up to what the period does.</summary>
-    public bool AddsUp => Definition.IsAdditive && Windowed is null;
+    public bool AddsUp => Definition.IsAdditive && Timed is null;
+
+    /// <summary>Where parts of a time begin in each of which one price holds.</summary>
+    public IReadOnlyList<Instant> Parts(BillingPeriod time, DateTimeZone zone) => Timed switch
+    {
+        WindowedCommitmentPrice price => [.. CommitmentWindows.Of(price, time, zone).Select(part => part.Time.Start)],
+        BookPrice price => [.. price.Prices.Cut(time).Select(part => part.Start)],
+        _ => [time.Start],
+    };
 }
 
 /// <summary>
@@ -24,8 +31,8 @@ public sealed record BilledMeter(
 /// earlier period measures now and what it measured then. Read in the tenant's lane, so that no writer is half done.
 /// </summary>
 /// <remarks>
-/// Sums and counts of slices add up, so each slice of a calendar's period is measured by itself. Other aggregations, and use by the
-/// windows of a commitment, are measured over all that is billed of the calendar's period: a slice bills what it grew by, late usage
+/// Sums and counts of slices add up, so each slice of a calendar's period is measured by itself. Other aggregations, and use whose
+/// price depends on its time, are measured over all that is billed of the calendar's period: a slice bills what it grew by, late usage
 /// what it changed by. Either way the lines of a period sum to what one invoice over it would have billed.
 /// </remarks>
 public static class PeriodUsage
@@ -111,18 +118,16 @@ public static class PeriodUsage
 
         BillingPeriod BilledPart(Instant billedFrom, BillingPeriod whole) => new(billedFrom, Instant.Min(whole.End, period.Start));
 
-        // One query, however many windows a commitment has in that time.
+        // One query, however many prices hold in that time.
         async Task<Measured> Measure(BilledMeter meter, BillingPeriod time, long position)
         {
-            var parts = meter.Windowed is { } price ? CommitmentWindows.Of(price, time, zone) : [];
-            var bounds = parts.Select(part => part.Time.Start).DefaultIfEmpty(time.Start).Append(time.End);
+            var parts = meter.Parts(time, zone);
             var cells = await Measurement.Quantities(
-                connection, new(tenant, meter.Definition, [.. bounds], position) { Version = meter.Version }, cancellation);
-            var uses = parts.Count == 0 ? [] : cells.Where(cell => cell.Window is not null)
-                .Select(cell => new TimedUse(parts[cell.Window!.Value - 1].Time.Start, cell.Quantity));
+                connection, new(tenant, meter.Definition, [.. parts, time.End], position) { Version = meter.Version }, cancellation);
+            var uses = cells.Where(cell => cell.Window is not null).Select(cell => new TimedUse(parts[cell.Window!.Value - 1], cell.Quantity));
             return Measured.Units(cells.Single(cell => cell.Window is null).Quantity) with
             {
-                Windows = meter.Windowed is null ? null : new(time, zone, [.. uses]),
+                Windows = meter.Timed is null ? null : new(time, zone, [.. uses]),
             };
         }
 
@@ -161,7 +166,7 @@ public static class PeriodUsage
 
     private static MeteredQuantity Metered(
         BilledMeter meter, decimal quantity, BillingPeriod window, bool isLate, Measured measured, Measured? billed) =>
-        new(meter.Key, meter.Definition.Unit, quantity, window, isLate, billed?.Quantity)
+        new(meter.Key, meter.Definition.Unit, Decimals.Canonical(quantity), window, isLate, billed?.Quantity)
         {
             Windows = measured.Windows,
             WindowsBilled = billed?.Windows,

@@ -133,13 +133,13 @@ public static class FocusExport
     private sealed record Row(InvoiceView Invoice, InvoiceView.InvoiceLine Line, TenantView Tenant, string Issuer)
     {
         public bool IsUsage => Line.Kind is LineKind.Usage or LineKind.LateUsage;
-        public bool IsPriced => Line.Kind is LineKind.RecurringFee || IsUsage;
+        public bool IsPriced => Line.Kind is LineKind.RecurringFee or LineKind.AddOn || IsUsage;
         public string? UnitPrice => IsPriced && Line.UnitAmount is { } each ? Decimals.Format(each) : null;
         public Money Net => Invoice.NetOf(Line);
 
         // Exact, before the line was rounded; where there is no single unit price, or one with tax in it, what the line came to.
         public string Cost =>
-            Line is { UnitAmount: { } each, Breakdown: null, Kind: not LineKind.RecurringFee }
+            Line is { UnitAmount: { } each, Breakdown: null, Kind: not (LineKind.RecurringFee or LineKind.AddOn) }
             && Invoice.TaxOf(Line) is not { Inclusive: true }
                 ? Decimals.Format(Decimals.Canonical(each * Line.Quantity))
                 : Text(Net + Line.DiscountAmount);

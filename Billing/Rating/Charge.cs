@@ -17,6 +17,7 @@ namespace Platform.Billing.Rating;
 [JsonDerivedType(typeof(PercentageCharge), "percentage")]
 [JsonDerivedType(typeof(GraduatedPercentageCharge), "graduated_percentage")]
 [JsonDerivedType(typeof(WindowedCommitmentCharge), "windowed_commitment")]
+[JsonDerivedType(typeof(DynamicCharge), "dynamic")]
 public abstract record Charge(string Meter, string DisplayName)
 {
     /// <summary>
@@ -136,4 +137,18 @@ public sealed record WindowedCommitmentCharge(
         && OverageFactor == other.OverageFactor && OverageUnitAmount == other.OverageUnitAmount && TrueUp == other.TrueUp;
 
     public override int GetHashCode() => HashCode.Combine(base.GetHashCode(), Window, UnitAmount, CommittedQuantity, CommittedAmount);
+}
+
+/// <summary>Of a meter that sums or counts: each unit at the price that the price book had for the tenant when it was used.</summary>
+/// <param name="PriceKey">The key of the prices, which are in the plan's currency.</param>
+/// <param name="UnitSize">Units of the meter in one priced unit, 1 where it is left out: 3600000 for milliseconds priced by the hour.</param>
+public sealed record DynamicCharge(
+    string Meter, string DisplayName, string PriceKey,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] decimal? UnitSize = null) : Charge(Meter, DisplayName)
+{
+    /// <summary>Looked up for one tenant when its use is rated; no part of the terms.</summary>
+    [JsonIgnore]
+    public PriceTimeline Prices { get; init; } = PriceTimeline.Empty;
+
+    public override PriceModel ToPrice() => new BookPrice(Prices, UnitSize ?? 1, Limits);
 }

@@ -46,6 +46,10 @@ public sealed record GraduatedPercentagePrice(IReadOnlyList<RateTier> Tiers, Lim
 /// <summary>Each event brings its price: an amount, or a multiplier of <paramref name="UnitAmount"/>.</summary>
 public sealed record DynamicPrice(decimal? UnitAmount, Limits Limits) : PriceModel(Limits);
 
+/// <summary>Each unit at the price that the book had for the tenant when it was used.</summary>
+/// <param name="UnitSize">Units of the meter in one unit that the book prices: 3600000 where milliseconds are priced by the hour.</param>
+public sealed record BookPrice(PriceTimeline Prices, decimal UnitSize, Limits Limits) : PriceModel(Limits);
+
 /// <summary>
 /// At least the commitment is paid for in every window. Use up to it costs its price and use above it the overage; what of it is not
 /// used is owed as <paramref name="TrueUp"/> says. Prices may depend on the local time of use.

@@ -35,12 +35,17 @@ public static class PriceRules
                 .. it.Tiers.Index().SelectMany(tier => Amount($"tiers[{tier.Index}].flat_amount", tier.Item.FlatAmount)),
             ],
             DynamicPrice it => Price("unit_amount", it.UnitAmount),
+            BookPrice it =>
+            [
+                .. Quantity("unit_size", it.UnitSize),
+                .. When(it.UnitSize == 0, "unit_size", "A priced unit holds something."),
+            ],
             WindowedCommitmentPrice it => OfCommitment(it),
             _ => throw new System.Diagnostics.UnreachableException($"No rules for {price.GetType().Name}."),
         },
         .. Quantity("free_units", price.Limits.FreeUnits),
         .. When(
-            price is FlatPrice or PercentagePrice or DynamicPrice && price.Limits.FreeUnits != 0, "free_units",
+            price is FlatPrice or PercentagePrice or DynamicPrice or BookPrice && price.Limits.FreeUnits != 0, "free_units",
             "This model counts no units."),
         .. When(
             price is WindowedCommitmentPrice && price.Limits.FreeUnits != 0, "free_units",

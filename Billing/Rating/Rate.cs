@@ -31,6 +31,7 @@ public static class Rate
                 PercentagePrice it => Percentage(it, Amounts(measured)),
                 GraduatedPercentagePrice it => GraduatedPercentage(it, Billable(it, Amounts(measured).Sum())),
                 DynamicPrice it => Dynamic(it, measured.Events),
+                BookPrice it => AtBookPrices(it, Windows(measured)),
                 WindowedCommitmentPrice it => RateCommitment.Steps(it, Windows(measured), periodEnd),
                 _ => throw new UnreachableException($"No rating for {price.GetType().Name}."),
             },
@@ -160,6 +161,20 @@ public static class Rate
         {
             Quantity = Exact(it.Multiplier),
             UnitAmount = it.UnitAmount,
+        });
+
+    private static IEnumerable<RatingStep> AtBookPrices(BookPrice price, WindowedUse use) => use.Uses
+        .DefaultIfEmpty(new(use.Time.Start, Quantity: 0))
+        .GroupBy(used => price.Prices.At(used.At))
+        .OrderBy(same => same.Min(used => used.At))
+        .Select(same => (Booked: same.Key, Units: same.Sum(used => used.Quantity)))
+        .Select(it => Step(StepKind.BookPrice, it.Units * it.Booked.UnitAmount / price.UnitSize) with
+        {
+            Quantity = Exact(it.Units / price.UnitSize),
+            UnitAmount = it.Booked.UnitAmount,
+            PriceId = it.Booked.PriceId,
+            ValidFrom = it.Booked.ValidFrom,
+            ValidUntil = it.Booked.ValidUntil,
         });
 
     // The first tier is entered by nobody's use at all; any other by the first fraction of a unit beyond the one before.

@@ -1,4 +1,6 @@
 using System.Text.Json.Serialization;
+using NodaTime;
+using Platform.Contracts;
 
 namespace Platform.Billing.Rating;
 
@@ -14,6 +16,9 @@ public enum StepKind
 
     /// <summary>Units, or amounts of events, that cost nothing.</summary>
     Free,
+
+    /// <summary>Units at one price of the price book.</summary>
+    BookPrice,
 
     /// <summary>Use up to the commitment of its window.</summary>
     Committed,
@@ -60,6 +65,16 @@ public sealed record RatingStep
 
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public decimal? UnitAmount { get; init; }
+
+    /// <summary>The entry of the price book that the unit amount is of, and from when to when it holds where no other begins.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public PriceId? PriceId { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public Instant? ValidFrom { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public Instant? ValidUntil { get; init; }
 
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public decimal? Rate { get; init; }

@@ -32,6 +32,12 @@ public sealed class AddOnHttpSpecs(OwnBillingHost billing) : IClassFixture<OwnBi
         (await AddOnLines(tenant)).ShouldBe(["62.00 Static address, 10 of 31 days = 20.00"]);
         await billing.RunAt("2026-07-01T00:00:00Z");
         (await AddOnLines(tenant)).ShouldBeEmpty();
+
+        foreach (var invoice in (await tenant.Viewer.Get("/v1/invoices")).Json.GetProperty("items").EnumerateArray())
+        {
+            var replayed = await tenant.Viewer.Get($"/v1/invoices/{invoice.GetProperty("invoice_id")}/replay");
+            replayed.Json.GetProperty("identical").GetBoolean().ShouldBeTrue(replayed.Text);
+        }
     }
 
     [Fact]
