@@ -1,0 +1,33 @@
+using Platform.Billing.Tests.Http;
+
+namespace Platform.Billing.Tests.Scenarios;
+
+/// <summary>Credit that a company has before it owes.</summary>
+public sealed class CreditScenarios(BillingHost billing)
+{
+    [Fact]
+    public async Task Prepaid_credit_burns_down_after_what_is_promised_for_a_time()
+    {
+        var acme = await Scenario.Begin(billing, "2027-01-01");
+        var calls = new { model = "per_unit", meter = await acme.Meter("calls", unit: "call"), display_name = "Calls", unit_price = "0.10" };
+        await acme.Subscribe(await acme.Plan("Prepaid", fee: "0.00", [calls]));
+        await Grant(acme, "100.00", "prepaid", priority: 50, expiresAt: null);
+        await Grant(acme, "20.00", "promotional", priority: 10, expiresAt: "2027-02-15T00:00:00Z");
+        await Grant(acme, "5.00", "promotional", priority: 60, expiresAt: "2027-02-20T00:00:00Z");
+        foreach (var (at, used) in new[] { ("2027-01-20", "500"), ("2027-02-20", "400"), ("2027-03-20", "500") })
+        {
+            await acme.AdvanceTo(at);
+            await acme.Use("calls", used);
+        }
+
+        await acme.AdvanceTo("2027-04-01");
+
+        // January's 50.00: 20.00 promised and 30.00 prepaid. The last 5.00 expire unused. February's 40.00: prepaid. March's 50.00: the
+        // prepaid 30.00 that are left, and 20.00 are owed.
+        await acme.Approved(["/v1/wallet", "/v1/wallet/transactions"]);
+    }
+
+    private static Task Grant(Scenario scenario, string amount, string kind, int priority, string? expiresAt) => Scenario.Post(
+        scenario.Operator, "/v1/wallet/grants",
+        new { amount = new { amount, currency = "EUR" }, kind, reason = "Agreed", priority, expires_at = expiresAt });
+}
