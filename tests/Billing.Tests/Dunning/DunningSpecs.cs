@@ -13,6 +13,9 @@ namespace Platform.Billing.Tests.Dunning;
 /// <summary>Unpaid invoices over weeks; the clock moves, so this class has a host of its own.</summary>
 public sealed class DunningSpecs(OwnBillingHost billing) : IClassFixture<OwnBillingHost>
 {
+    private static readonly int[] afterTwoDays = [2];
+    private static readonly int[] twiceOnADay = [3, 3];
+
     [Fact]
     public async Task From_a_declined_charge_to_suspension_and_back()
     {
@@ -91,7 +94,7 @@ public sealed class DunningSpecs(OwnBillingHost billing) : IClassFixture<OwnBill
     public async Task An_invoice_keeps_the_settings_of_its_finalization()
     {
         var (tenant, invoice) = await Owing(
-            token: null, new { grace_days = 0, payment_terms_days = 3, collection = "manual", retry_days = new[] { 2 } });
+            token: null, new { grace_days = 0, payment_terms_days = 3, collection = "manual", retry_days = afterTwoDays });
         var changed = await billing.Operator.Post(
             $"/v1/tenants/{tenant.Id}/billing-settings", new { grace_days = 0, payment_terms_days = 60, collection = "automatic" });
         changed.Status.ShouldBe(200, changed.Text);
@@ -110,7 +113,7 @@ public sealed class DunningSpecs(OwnBillingHost billing) : IClassFixture<OwnBill
         var path = $"/v1/tenants/{tenant.Id}/billing-settings";
 
         var refused = await billing.Operator.Post(
-            path, new { grace_days = -1, payment_terms_days = 366, collection = "manual", retry_days = new[] { 3, 3 } });
+            path, new { grace_days = -1, payment_terms_days = 366, collection = "manual", retry_days = twiceOnADay });
         refused.Fields.ShouldBe(["grace_days", "payment_terms_days", "retry_days"], ignoreOrder: true);
         (await billing.Operator.Post(path, new { grace_days = 0, payment_terms_days = 14, collection = "sometimes" }))
             .Fields.ShouldBe(["collection"]);

@@ -12,6 +12,8 @@ namespace Platform.Billing.Tests.Http;
 /// <summary>Period runs concern all tenants, so this class has a host of its own.</summary>
 public sealed class ClosePeriodsSpecs(OwnBillingHost billing) : IClassFixture<OwnBillingHost>
 {
+    private static readonly string[] spotPool = ["pool.spot"];
+
     [Fact]
     public async Task Eight_runners_at_once_make_each_invoice_once_with_numbers_without_a_gap()
     {
@@ -247,7 +249,7 @@ public sealed class ClosePeriodsSpecs(OwnBillingHost billing) : IClassFixture<Ow
             recurring_fee = nothing,
             proration = "none",
             charges = Array.Empty<object>(),
-            entitlements = new { features = new[] { "pool.spot" } },
+            entitlements = new { features = spotPool },
         });
         await Posted(tenant.Admin, "/v1/subscriptions", new { plan_id = plan.GetProperty("plan_id").GetString() });
 

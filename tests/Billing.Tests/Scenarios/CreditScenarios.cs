@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Platform.Billing.Tests.Http;
 
 namespace Platform.Billing.Tests.Scenarios;
@@ -27,7 +28,7 @@ public sealed class CreditScenarios(BillingHost billing)
         await acme.Approved(["/v1/wallet", "/v1/wallet/transactions"]);
     }
 
-    private static Task Grant(Scenario scenario, string amount, string kind, int priority, string? expiresAt) => Scenario.Post(
+    private static Task<JsonElement> Grant(Scenario scenario, string amount, string kind, int priority, string? expiresAt) => Scenario.Post(
         scenario.Operator, "/v1/wallet/grants",
         new { amount = new { amount, currency = "EUR" }, kind, reason = "Agreed", priority, expires_at = expiresAt });
 }
