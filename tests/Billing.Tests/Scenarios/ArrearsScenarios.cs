@@ -234,6 +234,25 @@ public sealed class ArrearsScenarios(BillingHost billing)
     }
 
     [Fact]
+    public async Task An_invoice_at_the_threshold_and_the_rest_at_the_end()
+    {
+        var acme = await Scenario.Begin(billing, "2027-01-01");
+        await acme.Subscribe(await acme.Plan(
+            "Metered", fee: "31.00", [await PerUnit(acme, "calls", "0.10")],
+            also: new { invoice_threshold = new { amount = "50.00", currency = "EUR" } }));
+        await acme.AdvanceTo("2027-01-10");
+        await acme.Use("calls", "400");
+        await acme.AdvanceTo("2027-01-12");
+        await acme.Use("calls", "150");
+        await acme.AdvanceTo("2027-01-20");
+        await acme.Use("calls", "70");
+        await acme.AdvanceTo("2027-02-01");
+
+        // By one o'clock on January 12 use has come to 55.00: with 11 of 31 days of the fee, 66.00. The rest: 20.00 + 7.00.
+        await acme.Approved();
+    }
+
+    [Fact]
     public async Task Yen_have_no_cents_and_dinars_have_a_thousand()
     {
         var tokyo = await Scenario.Begin(billing, "2027-01-10", "Asia/Tokyo", "JPY");
