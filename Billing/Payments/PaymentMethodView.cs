@@ -58,9 +58,9 @@ public sealed class PaymentMethodProjection : DocumentProjection<PaymentMethodRe
 
     protected override PaymentMethodRecord? Fold(
         PaymentMethodRecord? view, PaymentMethodEvent @event, RecordedEvent recorded) => (view, @event) switch
-    {
-        (_, PaymentMethodAttached it) => new(it.PaymentMethodId, it.Gateway, it.Token, it.At, DetachedAt: null),
-        ({ } attached, PaymentMethodDetached it) => attached with { DetachedAt = it.At },
-        _ => throw new UnreachableException($"{@event.GetType().Name} cannot follow {view}."),
-    };
+        {
+            (_, PaymentMethodAttached it) => new(it.PaymentMethodId, it.Gateway, it.Token, it.At, DetachedAt: null),
+            ({ } attached, PaymentMethodDetached it) => attached with { DetachedAt = it.At },
+            _ => throw new UnreachableException($"{@event.GetType().Name} cannot follow {view}."),
+        };
 }

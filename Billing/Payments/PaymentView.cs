@@ -66,7 +66,10 @@ public sealed class PaymentProjection : DocumentProjection<PaymentView, PaymentE
             it.Reference, Code: null, it.ReceivedAt, ConcludedAt: null),
         ({ } payment, PaymentSucceeded it) => payment with
         {
-            Status = PaymentStatus.Succeeded, Excess = it.Excess, Code = null, ConcludedAt = it.At,
+            Status = PaymentStatus.Succeeded,
+            Excess = it.Excess,
+            Code = null,
+            ConcludedAt = it.At,
         },
         ({ } payment, PaymentDeclined it) => payment with { Status = PaymentStatus.Declined, Code = it.Code, ConcludedAt = it.At },
         _ => throw new UnreachableException($"{@event.GetType().Name} cannot follow {view}."),

@@ -77,7 +77,12 @@ internal sealed class InvoiceBenchmark(WebApplicationFactory<BillingDatabase> bi
         {
             await Post(http, tenant: null, "/v1/meters", new
             {
-                key = type, display_name = type, event_type = type, aggregation = "sum", value_property = "units", unit = "unit",
+                key = type,
+                display_name = type,
+                event_type = type,
+                aggregation = "sum",
+                value_property = "units",
+                unit = "unit",
             });
         }
 
@@ -105,7 +110,10 @@ internal sealed class InvoiceBenchmark(WebApplicationFactory<BillingDatabase> bi
         {
             var tenant = (await Post(http, tenant: null, "/v1/tenants", new
             {
-                name = "Benchmark", currency = "EUR", time_zone = "Etc/UTC", billing_anchor_day = 1,
+                name = "Benchmark",
+                currency = "EUR",
+                time_zone = "Etc/UTC",
+                billing_anchor_day = 1,
             })).GetProperty("tenant_id").GetGuid();
             await Post(http, tenant, "/v1/subscriptions", new { plan_id = plan.GetProperty("plan_id").GetGuid(), started_at = start.ToString() });
             ids.Add(tenant);

@@ -49,7 +49,10 @@ public class CommitmentSpecs
         ["bands.d10.period"] = Banded(DayAndNight, committed: 10) with { Window = CommitmentWindow.Day, TrueUp = TrueUp.Period },
         ["bands.d$10.x1.5"] = Banded(DayAndNight) with
         {
-            Window = CommitmentWindow.Day, CommittedAmount = 10, OverageFactor = 1.5m, TrueUp = TrueUp.Window,
+            Window = CommitmentWindow.Day,
+            CommittedAmount = 10,
+            OverageFactor = 1.5m,
+            TrueUp = TrueUp.Window,
         },
     };
 

@@ -79,7 +79,8 @@ public class FeeLawSpecs
         var now = Instant.FromUtc(2023, 12, 1, 0, 0) + Duration.FromHours(life.StartHour);
         var cycle = (life.Anchor == BillingAnchor.Calendar
             ? BillingCycle.OfCalendar(life.Interval, life.AnchorDay, now.InZone(zone).Date)
-            : new(life.Interval, now.InZone(zone).Date)) with { FeeTiming = timing };
+            : new(life.Interval, now.InZone(zone).Date)) with
+        { FeeTiming = timing };
         var start = now;
         var subscription = Fold.After(
             Subscription.Initial,

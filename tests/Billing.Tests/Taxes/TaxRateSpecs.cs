@@ -6,8 +6,8 @@ using static Platform.Billing.Tests.History;
 
 namespace Platform.Billing.Tests.Taxes;
 
-using RateSpec = Spec<TaxRate, TaxRateEvent>;
 using ProfileSpec = Spec<TaxProfile, TaxProfileEvent>;
+using RateSpec = Spec<TaxRate, TaxRateEvent>;
 
 public sealed class TaxRateSpecs(BillingHost billing)
 {
