@@ -91,7 +91,7 @@ public sealed class InvoicePeriod(
             if (decision.Refusal is not null)
                 return new(InvoiceId: null, decision.Refusal);
             if (decision.Events is not [PeriodClosed, ..])
-                return new(subscription.LastClosed?.InvoiceId, Refusal: null);
+                return new(threshold is null ? subscription.LastClosed?.InvoiceId : null, Refusal: null);
             endings.Add(new(id, subscription, version, command, decision.Events));
         }
 

@@ -112,13 +112,16 @@ public sealed class BillingPeriodRows : Projection
         return await reader.ReadAsync(cancellation) && !reader.IsDBNull(0) ? reader.Instant(0) : null;
     }
 
-    /// <summary>A page of the moments at which periods of live tenants ended, the longest due first.</summary>
+    /// <summary>A page of the moments at which periods of live tenants ended whose grace is over, the longest ended first.</summary>
     public static Task<IReadOnlyList<DueTenant>> Due(
         BillingDatabase database, Instant asOf, DueTenant? after, int limit, CancellationToken cancellation) =>
         database.ReadAllTenants(
             $"""
             select distinct ends_at, tenant_id from billing.billing_periods
             where invoice_id is null and ends_at <= $1 and ($2 is null or (ends_at, tenant_id) > ($2, $3)) and {TenantView.IsLive}
+              and ends_at + make_interval(days => coalesce((
+                  select (tenant.data -> 'billing_settings' ->> 'grace_days')::int from billing.tenants tenant
+                  where tenant.tenant_id = billing_periods.tenant_id), 0)) <= $1
             order by ends_at, tenant_id
             limit $4
             """,

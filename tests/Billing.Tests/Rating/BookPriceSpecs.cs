@@ -12,6 +12,8 @@ namespace Platform.Billing.Tests.Rating;
 /// <summary>Units at the prices that the book had when they were used.</summary>
 public class BookPriceSpecs
 {
+    internal static readonly PriceModel Price = new BookPrice(new(Prices("2@0 3@10"), []), UnitSize: 1, Limits.None);
+
     private static readonly BillingPeriod February = new(FirstOfFebruary, FirstOfMarch);
 
     /// <summary>

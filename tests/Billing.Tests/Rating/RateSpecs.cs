@@ -261,7 +261,7 @@ public class RateSpecs
 
     [Fact]
     public void Every_model_is_in_the_table() =>
-        Prices.Values.Concat(CommitmentSpecs.Prices.Values).Select(price => price.GetType()).Distinct().ShouldBe(
+        Prices.Values.Concat(CommitmentSpecs.Prices.Values).Append(BookPriceSpecs.Price).Select(price => price.GetType()).Distinct().ShouldBe(
             typeof(PriceModel).Assembly.GetTypes().Where(type => type.IsSubclassOf(typeof(PriceModel))), ignoreOrder: true);
 
     [Theory]
