@@ -118,7 +118,7 @@ public static class RetainUsage
             connection,
             """
             insert into billing.usage_gone_months (month, position)
-            select date_trunc('month', $1 - interval '1 day', 'UTC'), last_value from billing.usage_events_position_seq
+            select date_trunc('month', $1 - interval '1 day', 'UTC'), last_value + 1023 from billing.usage_events_position_seq
             on conflict (month) do update set position = excluded.position
             """,
             cancellation, Sql.P(end));

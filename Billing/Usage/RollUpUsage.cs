@@ -172,11 +172,12 @@ public sealed class RollUpUsage(BillingDatabase database, Documents documents, T
             List<NpgsqlParameter> parameters =
                 [Sql.P(tenant.Value), Sql.P(type), Sql.P(after), Sql.P(through), new NpgsqlParameter<bool> { TypedValue = again }];
             var sums = string.Join("\n    union all\n", some.Select(meter => Sums(meter, Name)));
+            var once = some.Length == 1 ? "not materialized" : "materialized";
             await Execute(
                 connection,
                 // What is gone cannot be read again: its corrections alone would be wrong.
                 $"""
-                with entries as materialized (
+                with entries as {once} (
                     select time, sign, data from billing.usage_entries
                     where tenant_id = $1 and type = $2 and position > $3 and position <= $4
                       and not exists (
@@ -206,9 +207,9 @@ public sealed class RollUpUsage(BillingDatabase database, Documents documents, T
         return
             $"""
             select $1, {name(Sql.P(meter.Id.Meter.Value))}, {name(Sql.P(meter.Id.Version))}, hour, dimensions,
-                   coalesce(sum(sign * value), 0), sum(sign), coalesce(sum(sign) filter (where value is not null), 0)
+                   coalesce(sum(case sign when 1 then value else -value end), 0), sum(sign), coalesce(sum(sign) filter (where value is not null), 0)
             from (
-                select date_trunc('hour', time, 'UTC') as hour, array[{string.Join(", ", columns.Dimensions())}]::text[] as dimensions,
+                select date_bin('1 hour', time, 'epoch') as hour, array[{string.Join(", ", columns.Dimensions())}]::text[] as dimensions,
                        sign, {columns.Value()} as value
                 from entries where {where} offset 0) read
             group by hour, dimensions

@@ -11,7 +11,7 @@ namespace Platform.Billing.Usage;
 internal sealed class UsageBatchRows
 {
     // PostgreSQL holds the arrays of a call in memory up to its work_mem, and writes larger ones to disk before it reads them. Here it
-    // keeps all that is made for a chunk out of the large object heap, whose collections stop everybody.
+    // keeps all that is made for a chunk out of the large object heap, whose collections stop everybody. A call has 1,024 positions to give.
     private const int ChunkRows = 1_000;
 
     private readonly IReadOnlyList<UsageDelivery> deliveries;
@@ -52,17 +52,20 @@ internal sealed class UsageBatchRows
 
     public IEnumerable<UsageColumns> Chunks() => chunks.Select(chunk => new UsageColumns(chunk));
 
-    /// <param name="known">Of each chunk the content that the ledger had of each row before, null for what was new.</param>
-    public IReadOnlyList<UsageOutcome[]> Outcomes(IReadOnlyList<Guid?[]> known)
+    /// <param name="known">
+    /// Of each chunk the content that the ledger had of each row before, null for what was new; null where all was.
+    /// </param>
+    public IReadOnlyList<UsageOutcome[]> Outcomes(IReadOnlyList<Guid?[]?> known)
     {
         var seen = chunks.ConvertAll(chunk => new bool[chunk.Count]);
         return [.. deliveries.Select((delivery, i) => delivery.Entries.Select((entry, j) =>
         {
             var (chunk, row) = places[i][j];
-            var isNew = known[chunk][row] is null && !seen[chunk][row];
+            var before = known[chunk]?[row];
+            var isNew = before is null && !seen[chunk][row];
             seen[chunk][row] = true;
             return isNew ? UsageOutcome.Accepted
-                : (known[chunk][row] ?? chunks[chunk][row].Entry.Content) == entry.Content ? UsageOutcome.Duplicate
+                : (before ?? chunks[chunk][row].Entry.Content) == entry.Content ? UsageOutcome.Duplicate
                 : UsageOutcome.Conflict;
         }).ToArray())];
     }
@@ -70,7 +73,7 @@ internal sealed class UsageBatchRows
 
 internal readonly record struct UsageRow(UsageDelivery Delivery, UsageDelivery.Entry Entry);
 
-/// <summary>Rows as one array per column.</summary>
+/// <summary>Rows as one array per column. Keys are compared as PostgreSQL does, by their bytes in order: so does <see cref="Guid"/>.</summary>
 internal sealed class UsageColumns(List<UsageRow> rows)
 {
     public NpgsqlParameter Tenants => Column(row => row.Delivery.TenantId);
@@ -84,6 +87,26 @@ internal sealed class UsageColumns(List<UsageRow> rows)
     public NpgsqlParameter Types => Column(row => row.Entry.Event.Type);
     public NpgsqlParameter Subjects => Column(row => row.Entry.Event.Subject);
     public NpgsqlParameter Datas => Column(row => row.Entry.Data, NpgsqlDbType.Array | NpgsqlDbType.Jsonb);
+
+    /// <summary>From which to which key each tenant's rows go.</summary>
+    public (NpgsqlParameter Tenants, NpgsqlParameter Firsts, NpgsqlParameter Lasts) KeyRanges()
+    {
+        var ranges = new Dictionary<Guid, (Guid First, Guid Last)>();
+        foreach (var (delivery, entry) in rows)
+        {
+            ref var range = ref CollectionsMarshal.GetValueRefOrAddDefault(ranges, delivery.TenantId, out var known);
+            if (!known)
+                range = (entry.Key, entry.Key);
+            else if (entry.Key.CompareTo(range.First) < 0)
+                range.First = entry.Key;
+            else if (entry.Key.CompareTo(range.Last) > 0)
+                range.Last = entry.Key;
+        }
+
+        return (Values([.. ranges.Keys]), Values([.. ranges.Values.Select(it => it.First)]), Values([.. ranges.Values.Select(it => it.Last)]));
+
+        static NpgsqlParameter<Guid[]> Values(Guid[] values) => new() { TypedValue = values };
+    }
 
     private NpgsqlParameter<T[]> Column<T>(Func<UsageRow, T> value, NpgsqlDbType? type = null)
     {

@@ -107,25 +107,26 @@ public static class UsageLedger
     {
         foreach (var chunk in rows.Chunks())
         {
-            batch.BatchCommands.Add(new("select billing.take_usage($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)")
+            var ranges = chunk.KeyRanges();
+            batch.BatchCommands.Add(new("select billing.take_usage($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)")
             {
                 Parameters =
                 {
                     chunk.Tenants, chunk.Keys, chunk.Contents, chunk.Times, chunk.Attempts, chunk.Hashes, chunk.Sources, chunk.Ids,
-                    chunk.Types, chunk.Subjects, chunk.Datas, Sql.P(receivedAt),
+                    chunk.Types, chunk.Subjects, chunk.Datas, Sql.P(receivedAt), ranges.Tenants, ranges.Firsts, ranges.Lasts,
                 },
             });
         }
     }
 
-    // Of each chunk the content that the ledger had of each row before, null for what was new.
-    private static async Task<IReadOnlyList<Guid?[]>> Known(NpgsqlDataReader reader)
+    // Of each chunk the content that the ledger had of each row before, null for what was new; null where all was.
+    private static async Task<IReadOnlyList<Guid?[]?>> Known(NpgsqlDataReader reader)
     {
-        var known = new List<Guid?[]>();
+        var known = new List<Guid?[]?>();
         do
         {
             while (await reader.ReadAsync())
-                known.Add(reader.GetFieldValue<Guid?[]>(0));
+                known.Add(await reader.IsDBNullAsync(0) ? null : reader.GetFieldValue<Guid?[]>(0));
         }
         while (await reader.NextResultAsync());
         return known;

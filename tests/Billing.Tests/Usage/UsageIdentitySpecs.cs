@@ -102,6 +102,35 @@ public sealed class UsageIdentitySpecs(BillingHost billing)
         UsageIdentity.Key("test", "1").ShouldBe(new Guid("7bd3eec6-7acd-2bc8-d9fe-729c3109f34e"), "it stands in databases");
     }
 
+    [Theory]
+    [InlineData(1)]
+    [InlineData(32)]
+    [InlineData(33)]
+    [InlineData(300)]
+    public async Task However_many_repeats_are_among_what_is_new_each_is_told_and_another_tenants_equal_ids_are_new(int repeats)
+    {
+        var intake = billing.Services.GetRequiredService<UsageIntake>();
+        var (mine, other) = (await billing.NewTenant(), await billing.NewTenant());
+        var events = Enumerable.Range(0, 600).Select(_ => Event($"{Guid.CreateVersion7()}", calls: "1")).ToList();
+        await intake.Take(Of(mine, events[..repeats]), BillingHost.Cancellation);
+
+        var again = intake.Take(Of(mine, events), BillingHost.Cancellation);
+        var others = intake.Take(Of(other, events), BillingHost.Cancellation);
+        var changed = await intake.Take(Of(mine, [events[0], Event(events[0].Id, calls: "2")]), BillingHost.Cancellation);
+
+        (await again).Count(outcome => outcome == UsageOutcome.Duplicate).ShouldBe(repeats);
+        (await again).Count(outcome => outcome == UsageOutcome.Accepted).ShouldBe(events.Count - repeats);
+        (await others).ShouldAllBe(outcome => outcome == UsageOutcome.Accepted);
+        changed.ShouldBe([UsageOutcome.Duplicate, UsageOutcome.Conflict]);
+        (await billing.Count("usage_events", mine.Id)).ShouldBe(events.Count);
+        (await billing.Count("usage_events", other.Id)).ShouldBe(events.Count);
+
+        static UsageDelivery Of(TestTenant tenant, IReadOnlyList<UsageEvent> events) => new(tenant.Id.Value, events, AttemptId: null, "test");
+
+        static UsageEvent Event(string id, string calls) => new(
+            "test", id, "inference.call", Subject: null, Instant.FromUtc(2026, 3, 9, 11, 0), new Dictionary<string, string> { ["calls"] = calls });
+    }
+
     [Fact]
     public async Task Repeats_and_conflicts_far_apart_in_one_request_are_told_from_what_is_new()
     {
@@ -132,7 +161,8 @@ public sealed class UsageIdentitySpecs(BillingHost billing)
                     array['{mine.Id}', '{other.Id}']::uuid[], array[gen_random_uuid(), gen_random_uuid()],
                     array[gen_random_uuid(), gen_random_uuid()], array[now(), now()], array[null, null]::uuid[], array['', '']::bytea[],
                     array['test', 'test'], array['1', '2'], array['inference.call', 'inference.call'], array[null, null]::text[],
-                    array['{"{}"}', '{"{}"}']::jsonb[], now())
+                    array['{"{}"}', '{"{}"}']::jsonb[], now(),
+                    array[]::uuid[], array[]::uuid[], array[]::uuid[])
                 """)),
             reader => reader.ReadAsync(),
             BillingHost.Cancellation));
