@@ -33,6 +33,7 @@ builder.Services
     .AddSingleton<Projection, CreditNoteProjection>()
     .AddSingleton<Projection, CreditGrantRows>()
     .AddSingleton<Projection, WalletTransactionProjection>()
+    .AddSingleton<Projection, TopUpRows>()
     .AddSingleton<Projection, ApiKeyProjection>()
     .AddSingleton<Projection, MeterProjection>()
     .AddSingleton<Projection, ProductProjection>()

@@ -47,6 +47,10 @@ public static class Routes
             VoidCredit.Map(wallet);
             WalletView.Map(wallet);
             WalletTransaction.Map(wallet);
+            TopUpWallet.Map(wallet);
+            SetTopUpRule.Map(wallet);
+            RemoveTopUpRule.Map(wallet);
+            TopUpRuleView.Map(wallet);
 
             var keys = app.MapGroup("/v1/api-keys").WithTags("API keys");
             IssueApiKey.Map(keys);

@@ -29,7 +29,7 @@ public static class Stored
         typeof(TenantEvent), typeof(ApiKeyEvent), typeof(MeterEvent), typeof(ProductEvent), typeof(PriceEvent), typeof(PlanEvent),
         typeof(AddOnEvent), typeof(SubscriptionEvent), typeof(SubscribedAddOnEvent), typeof(InvoiceEvent), typeof(PaymentMethodEvent),
         typeof(PaymentEvent), typeof(EntitlementsEvent), typeof(CouponEvent), typeof(CouponRedemptionEvent), typeof(TaxRateEvent),
-        typeof(TaxProfileEvent), typeof(WalletEvent));
+        typeof(TaxProfileEvent), typeof(WalletEvent), typeof(TopUpEvent));
 
     /// <summary>Every message this process publishes.</summary>
     public static readonly MessageTypes MessageTypes = new(

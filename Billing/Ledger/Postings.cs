@@ -23,7 +23,7 @@ public static class Postings
         typeof(CreditVoided),
     };
 
-    /// <summary>Null where the event moved nothing: an invoice of zero.</summary>
+    /// <summary>Null where the event moved nothing: an invoice of zero, or what another event has posted.</summary>
     public static Posting? Of(object @event) => @event switch
     {
         // The tenant owes the total, and each kind of line says what for. What becomes credit is posted by its grant.
@@ -45,7 +45,8 @@ public static class Postings
             it.At, Entry.Debit(Account.Receivable, it.Amount), Entry.Credit(Account.BadDebt, it.Amount)),
         PaymentSucceeded it => Posting.Balanced(
             it.At,
-            Entry.Debit(Account.Cash, it.Amount), Entry.Credit(Account.Receivable, it.Applied),
+            Entry.Debit(Account.Cash, it.Amount),
+            Entry.Credit(it.Target is TopUpTarget ? Account.Wallet : Account.Receivable, it.Applied),
             Entry.Credit(Account.RefundsPayable, it.Excess)),
         CreditNoteIssued it => Posting.Balanced(
             it.At,
@@ -54,6 +55,8 @@ public static class Postings
                     AccountOf(kind.Key), kind.Aggregate(Money.Zero(it.Total.Currency), (sum, line) => sum + line.Amount), kind.Key)),
                 Entry.Credit(Account.Receivable, it.Total),
             ]),
+        // Its payment has posted the money and the credit that it became.
+        CreditGranted { SourcePaymentId: not null } => null,
         CreditGranted it => Moved(it.At, SourceOf(it.Kind), Account.Wallet, it.Amount),
         CreditConsumed it => Moved(it.At, Account.Wallet, Account.Receivable, it.Amount),
         // What was paid for and never used is earned; what was given costs nothing after all.

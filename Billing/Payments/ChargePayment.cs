@@ -19,7 +19,10 @@ public sealed partial class ChargePayment(
     /// <summary>The request of a charge, to be appended to the invoice and to the payment's new stream.</summary>
     public static (InvoicePaymentRequested Invoice, PaymentRequested Payment) Request(
         PaymentId id, TenantId tenant, InvoiceId invoice, Money amount, PaymentMethodId method, Instant at) =>
-        (new(id, amount, at + CheckAfterMin, at), new(id, tenant, invoice, amount, method, at));
+        (new(id, amount, FirstCheck(at), at), new(id, tenant, new InvoiceTarget(invoice), amount, method, at));
+
+    /// <summary>When the gateway is asked for the outcome of what was asked of it now, if none has come by then.</summary>
+    public static Instant FirstCheck(Instant requestedAt) => requestedAt + CheckAfterMin;
 
     /// <summary>Waits twice as long each time.</summary>
     public static Instant NextCheck(Instant requestedAt, Instant now) =>
@@ -69,29 +72,21 @@ public sealed partial class ChargePayment(
 
                     // A success is one also where the gateway first said otherwise: the money has moved.
                     case (PaymentStatus.Pending or PaymentStatus.Declined, ChargeOutcome.Succeeded):
-                        await ApplyPayment.Record(transaction, tenant, id, version, payment, [], at, token);
+                        await ApplyPayment.Succeed(transaction, tenant, id, version, payment, before: [], at, token);
                         return true;
 
                     case (PaymentStatus.Pending, ChargeOutcome.Declined):
                         var code = answer.Code ?? "declined";
                         await transaction.Append(Payment.Stream(tenant, id), version, token, new PaymentDeclined(code, at));
-                        await AppendToInvoice(_ => new InvoicePaymentDeclined(id, code, at));
+                        await ApplyPayment.Decline(transaction, tenant, id, payment.Target!, code, at, token);
                         return true;
 
                     case (PaymentStatus.Pending, ChargeOutcome.Pending):
-                        await AppendToInvoice(open => new InvoicePaymentUnresolved(id, NextCheck(open.RequestedAt, at), at));
+                        await ApplyPayment.LeaveOpen(transaction, tenant, id, payment.Target!, at, token);
                         return true;
 
                     default:
                         return true;
-                }
-
-                async Task AppendToInvoice(Func<OpenPayment, SettlementEvent> what)
-                {
-                    var stream = Invoice.Stream(tenant, payment.InvoiceId);
-                    var (invoice, invoiceVersion) = await transaction.Load<Invoice, InvoiceEvent>(stream, token);
-                    if (invoice.Settlement?.Payment is { } open && open.PaymentId == id)
-                        await transaction.Append(stream, invoiceVersion, token, what(open));
                 }
             },
             cancellation);

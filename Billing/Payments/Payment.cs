@@ -15,7 +15,7 @@ public abstract record PaymentEvent;
 
 /// <summary>Recorded before the gateway is asked, which is asked under this id alone, however often.</summary>
 public sealed record PaymentRequested(
-    PaymentId PaymentId, TenantId TenantId, InvoiceId InvoiceId, Money Amount, PaymentMethodId PaymentMethodId, Instant At) : PaymentEvent;
+    PaymentId PaymentId, TenantId TenantId, PaymentTarget Target, Money Amount, PaymentMethodId PaymentMethodId, Instant At) : PaymentEvent;
 
 /// <summary>An operator saw money on a bank account.</summary>
 /// <param name="Reference">What the transfer was marked with.</param>
@@ -24,9 +24,9 @@ public sealed record PaymentRecorded(
     : PaymentEvent;
 
 /// <param name="Amount">What was received.</param>
-/// <param name="Applied">What of it pays the invoice.</param>
+/// <param name="Applied">What of it pays the invoice, or became credit.</param>
 /// <param name="Excess">The rest, which is to be paid back: the invoice was paid in another way meanwhile.</param>
-public sealed record PaymentSucceeded(InvoiceId InvoiceId, Money Amount, Money Applied, Money Excess, Instant At) : PaymentEvent;
+public sealed record PaymentSucceeded(PaymentTarget Target, Money Amount, Money Applied, Money Excess, Instant At) : PaymentEvent;
 
 /// <param name="Code">The gateway's, for programs: <c>insufficient_funds</c>.</param>
 public sealed record PaymentDeclined(string Code, Instant At) : PaymentEvent;
@@ -41,17 +41,19 @@ public enum PaymentStatus
     Declined,
 }
 
-public sealed record Payment(PaymentStatus Status, InvoiceId InvoiceId, Money Amount, PaymentMethodId? PaymentMethodId)
+/// <param name="Target">What it pays; null while it is missing.</param>
+/// <param name="PaymentMethodId">What is charged; null for a bank transfer.</param>
+public sealed record Payment(PaymentStatus Status, PaymentTarget? Target, Money Amount, PaymentMethodId? PaymentMethodId)
     : IEvolve<Payment, PaymentEvent>
 {
-    public static Payment Initial => new(PaymentStatus.Missing, InvoiceId: default, Amount: default, PaymentMethodId: null);
+    public static Payment Initial => new(PaymentStatus.Missing, Target: null, Amount: default, PaymentMethodId: null);
 
     public static StreamId Stream(TenantId tenant, PaymentId payment) => new(tenant.Value, "payment", payment.Value);
 
     public static Payment Evolve(Payment payment, PaymentEvent @event) => @event switch
     {
-        PaymentRequested it => new(PaymentStatus.Pending, it.InvoiceId, it.Amount, it.PaymentMethodId),
-        PaymentRecorded it => new(PaymentStatus.Pending, it.InvoiceId, it.Amount, PaymentMethodId: null),
+        PaymentRequested it => new(PaymentStatus.Pending, it.Target, it.Amount, it.PaymentMethodId),
+        PaymentRecorded it => new(PaymentStatus.Pending, new InvoiceTarget(it.InvoiceId), it.Amount, PaymentMethodId: null),
         PaymentSucceeded => payment with { Status = PaymentStatus.Succeeded },
         PaymentDeclined => payment with { Status = PaymentStatus.Declined },
         _ => throw new UnreachableException($"Payment does not know {@event.GetType().Name}."),

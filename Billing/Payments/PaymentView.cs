@@ -9,13 +9,14 @@ using Platform.ServiceDefaults;
 
 namespace Platform.Billing.Payments;
 
-/// <summary>One try to pay an invoice.</summary>
+/// <summary>One try to pay an invoice, or for credit in the wallet.</summary>
+/// <param name="Target">What it pays.</param>
 /// <param name="PaymentMethodId">What was charged; null for a bank transfer.</param>
 /// <param name="Reference">What a bank transfer was marked with; null for a charge.</param>
 /// <param name="Excess">What was received beyond what was due, and is to be paid back; zero else.</param>
 /// <param name="Code">Why it was declined; null else.</param>
 public sealed record PaymentView(
-    PaymentId PaymentId, InvoiceId InvoiceId, PaymentStatus Status, Money Amount, Money Excess, PaymentMethodId? PaymentMethodId,
+    PaymentId PaymentId, PaymentTarget Target, PaymentStatus Status, Money Amount, Money Excess, PaymentMethodId? PaymentMethodId,
     string? Reference, string? Code, Instant RequestedAt, Instant? ConcludedAt)
 {
     public const string Table = "payments";
@@ -33,7 +34,7 @@ public sealed record PaymentView(
         [AsParameters] PageQuery page, InvoiceId? invoice_id, Caller caller, Documents documents, CancellationToken cancellation)
     {
         var (where, parameters) = invoice_id is { } of
-            ? ("data ->> 'invoice_id' = $1", new NpgsqlParameter[] { Sql.P(of.ToString()) })
+            ? ("data -> 'target' ->> 'invoice_id' = $1", new NpgsqlParameter[] { Sql.P(of.ToString()) })
             : (null, []);
         var rows = await documents.List(
             caller.TenantId.Value, Table, Stored.Json<PaymentView>(), page.Size + 1, page.After, newestFirst: true, cancellation,
@@ -59,11 +60,11 @@ public sealed class PaymentProjection : DocumentProjection<PaymentView, PaymentE
     protected override PaymentView? Fold(PaymentView? view, PaymentEvent @event, RecordedEvent recorded) => (view, @event) switch
     {
         (null, PaymentRequested it) => new(
-            it.PaymentId, it.InvoiceId, PaymentStatus.Pending, it.Amount, Money.Zero(it.Amount.Currency), it.PaymentMethodId,
+            it.PaymentId, it.Target, PaymentStatus.Pending, it.Amount, Money.Zero(it.Amount.Currency), it.PaymentMethodId,
             Reference: null, Code: null, it.At, ConcludedAt: null),
         (null, PaymentRecorded it) => new(
-            it.PaymentId, it.InvoiceId, PaymentStatus.Pending, it.Amount, Money.Zero(it.Amount.Currency), PaymentMethodId: null,
-            it.Reference, Code: null, it.ReceivedAt, ConcludedAt: null),
+            it.PaymentId, new InvoiceTarget(it.InvoiceId), PaymentStatus.Pending, it.Amount, Money.Zero(it.Amount.Currency),
+            PaymentMethodId: null, it.Reference, Code: null, it.ReceivedAt, ConcludedAt: null),
         ({ } payment, PaymentSucceeded it) => payment with
         {
             Status = PaymentStatus.Succeeded,

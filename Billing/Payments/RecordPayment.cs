@@ -52,7 +52,7 @@ public static class RecordPayment
                 if (Refuse(request.Amount, invoice.State) is { } no)
                     return no;
 
-                await ApplyPayment.Record(
+                await ApplyPayment.Succeed(
                     transaction, tenant, received.PaymentId, version, Payment.Evolve(payment, received), [received], at, token);
                 return null;
             },

@@ -80,6 +80,7 @@ internal static class DueWork
             .AddSingleton<IDueWork, CloseDuePeriods>()
             .AddSingleton<IDueWork, InvoiceAtThreshold>()
             .AddSingleton<IDueWork, CollectInvoices>()
-            .AddSingleton<IDueWork, ExpireCredit>();
+            .AddSingleton<IDueWork, ExpireCredit>()
+            .AddSingleton<IDueWork, KeepToppedUp>();
     }
 }

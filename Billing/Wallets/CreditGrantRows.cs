@@ -42,12 +42,12 @@ public sealed class CreditGrantRows : Projection
                 $"""
                 insert into {tables.Qualify(Table)}
                     (tenant_id, grant_id, number, kind, priority, currency, amount, remaining, expires_at, reason, source_invoice_id,
-                     granted_at)
-                values ($1, $2, $3, $4, $5, $6, $7, $7, $8, $9, $10, $11)
+                     granted_at, source_payment_id)
+                values ($1, $2, $3, $4, $5, $6, $7, $7, $8, $9, $10, $11, $12)
                 """,
                 Sql.P(recorded.Stream.TenantId), Sql.P(it.GrantId.Value), Sql.P(recorded.Version), Sql.P($"{it.Kind}".ToLowerInvariant()), Sql.P(it.Priority),
                 Sql.P(it.Amount.Currency.Code), Sql.P(it.Amount.MinorUnits), Sql.Optional(it.ExpiresAt), Sql.P(it.Reason),
-                Sql.Optional(it.SourceInvoiceId?.Value), Sql.P(it.At));
+                Sql.Optional(it.SourceInvoiceId?.Value), Sql.P(it.At), Sql.Optional(it.SourcePaymentId?.Value));
 
             NpgsqlCommand Less(CreditGrantId grant, Money amount) => tables.Connection.Command(
                 $"update {tables.Qualify(Table)} set remaining = remaining - $3 where tenant_id = $1 and grant_id = $2",

@@ -12,8 +12,12 @@ public static class GrantCredit
 {
     public const int PriorityMax = 100, PriorityDefault = 50;
 
+    public const string GrantableRule = "More than nothing and no more than a wallet holds.";
+
     // So far below what 64 bits hold that no wallet overflows.
     private const long MinorUnitsMax = 1_000_000_000_000_00;
+
+    public static bool IsGrantable(Money amount) => amount.MinorUnits is > 0 and <= MinorUnitsMax;
 
     /// <param name="Amount">Above zero, in the tenant's currency.</param>
     /// <param name="Kind"><c>prepaid</c> or <c>promotional</c>.</param>
@@ -54,7 +58,7 @@ public static class GrantCredit
         TenantClock clock, CancellationToken cancellation)
     {
         new FieldErrors()
-            .Require(request.Amount.MinorUnits is > 0 and <= MinorUnitsMax, "amount", "More than nothing and no more than a wallet holds.")
+            .Require(IsGrantable(request.Amount), "amount", GrantableRule)
             .Require(request.Priority is >= 0 and <= PriorityMax, "priority", "0 to 100.")
             .RequireReason(request.Reason)
             .ThrowIfAny();

@@ -29,9 +29,11 @@ public enum CreditKind
 /// <param name="Priority">0 to 100; the lower is used first.</param>
 /// <param name="ExpiresAt">No invoice finalized then or later can use it; null where it does not expire.</param>
 /// <param name="SourceInvoiceId">The invoice that it was taken back from; absent for what was paid or given.</param>
+/// <param name="SourcePaymentId">The payment of the top-up that it was bought by, whose posting it is part of; absent for other credit.</param>
 public sealed record CreditGranted(
     CreditGrantId GrantId, Money Amount, CreditKind Kind, int Priority, Instant? ExpiresAt, string Reason, Instant At,
-    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] InvoiceId? SourceInvoiceId = null) : WalletEvent;
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] InvoiceId? SourceInvoiceId = null,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] PaymentId? SourcePaymentId = null) : WalletEvent;
 
 /// <param name="Amount">The sum of the parts.</param>
 public sealed record CreditConsumed(InvoiceId InvoiceId, Money Amount, IReadOnlyList<CreditPart> Parts, Instant At) : WalletEvent
@@ -67,6 +69,11 @@ public sealed record Wallet(IReadOnlyList<CreditGrant> Grants) : IEvolve<Wallet,
     public static StreamId Stream(TenantId tenant) => new(tenant.Value, "wallet", tenant.Value);
 
     public CreditGrant? Find(CreditGrantId grant) => Grants.FirstOrDefault(it => it.GrantId == grant);
+
+    /// <summary>What an invoice finalized at an instant could use.</summary>
+    public Money Usable(Currency currency, Instant at) => Grants
+        .Where(grant => !grant.HasExpired(at))
+        .Aggregate(Money.Zero(currency), (sum, grant) => sum + grant.Remaining);
 
     public static Wallet Evolve(Wallet wallet, WalletEvent @event) => @event switch
     {

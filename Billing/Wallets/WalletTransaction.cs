@@ -22,9 +22,10 @@ public enum WalletTransactionType
 /// <param name="Amount">What the balance changed by; negative where credit left. The sum of the parts.</param>
 /// <param name="Parts">Which grants it came into or left from, with the signs of the amount.</param>
 /// <param name="InvoiceId">The invoice that was paid, or that the credit was taken back from.</param>
+/// <param name="PaymentId">The payment of the top-up that the credit was bought by; null for other credit.</param>
 public sealed record WalletTransaction(
-    long Number, WalletTransactionType Type, Money Amount, IReadOnlyList<CreditPart> Parts, InvoiceId? InvoiceId, string? Reason,
-    Instant At)
+    long Number, WalletTransactionType Type, Money Amount, IReadOnlyList<CreditPart> Parts, InvoiceId? InvoiceId, PaymentId? PaymentId,
+    string? Reason, Instant At)
 {
     public const string Table = "wallet_transactions";
 
@@ -54,16 +55,17 @@ public sealed class WalletTransactionProjection : DocumentProjection<WalletTrans
     {
         CreditGranted it => new(
             recorded.Version, WalletTransactionType.Granted, it.Amount, [new(it.GrantId, it.Kind, it.Amount)], it.SourceInvoiceId,
-            it.Reason, it.At),
+            it.SourcePaymentId, it.Reason, it.At),
         CreditConsumed it => new(
             recorded.Version, WalletTransactionType.Consumed, Negative(it.Amount),
-            [.. it.Parts.Select(part => part with { Amount = Negative(part.Amount) })], it.InvoiceId, Reason: null, it.At),
+            [.. it.Parts.Select(part => part with { Amount = Negative(part.Amount) })], it.InvoiceId, PaymentId: null, Reason: null,
+            it.At),
         CreditExpired it => new(
             recorded.Version, WalletTransactionType.Expired, Negative(it.Amount), [new(it.GrantId, it.Kind, Negative(it.Amount))],
-            InvoiceId: null, Reason: null, it.At),
+            InvoiceId: null, PaymentId: null, Reason: null, it.At),
         CreditVoided it => new(
             recorded.Version, WalletTransactionType.Voided, Negative(it.Amount), [new(it.GrantId, it.Kind, Negative(it.Amount))],
-            InvoiceId: null, it.Reason, it.At),
+            InvoiceId: null, PaymentId: null, it.Reason, it.At),
         _ => throw new UnreachableException($"WalletTransaction does not know {@event.GetType().Name}."),
     };
 

@@ -48,13 +48,15 @@ public sealed record WalletView(Money Balance, IReadOnlyList<CreditGrantView> Gr
 /// <param name="Remaining">What is left: not consumed, not written off, not voided.</param>
 /// <param name="ExpiresAt">Null where it does not expire.</param>
 /// <param name="SourceInvoiceId">The invoice that it was taken back from; null for what was paid or given.</param>
+/// <param name="SourcePaymentId">The payment of the top-up that it was bought by; null for other credit.</param>
 public sealed record CreditGrantView(
     CreditGrantId GrantId, CreditKind Kind, int Priority, Money Amount, Money Remaining, Instant? ExpiresAt, string Reason,
-    InvoiceId? SourceInvoiceId, Instant GrantedAt)
+    InvoiceId? SourceInvoiceId, PaymentId? SourcePaymentId, Instant GrantedAt)
 {
     private const string Select =
         """
-        select grant_id, kind, priority, amount, remaining, currency, expires_at, reason, source_invoice_id, granted_at
+        select grant_id, kind, priority, amount, remaining, currency, expires_at, reason, source_invoice_id, granted_at,
+               source_payment_id
         from billing.credit_grants where tenant_id = $1
         """;
 
@@ -85,6 +87,7 @@ public sealed record CreditGrantView(
         return new(
             new(row.GetGuid(0)), Enum.Parse<CreditKind>(row.GetString(1), ignoreCase: true), row.GetInt32(2), new(row.GetInt64(3), currency),
             new(row.GetInt64(4), currency), row.IsDBNull(6) ? null : row.Instant(6), row.GetString(7),
-            row.IsDBNull(8) ? null : new InvoiceId(row.GetGuid(8)), row.Instant(9));
+            row.IsDBNull(8) ? null : new InvoiceId(row.GetGuid(8)), row.IsDBNull(10) ? null : new PaymentId(row.GetGuid(10)),
+            row.Instant(9));
     }
 }

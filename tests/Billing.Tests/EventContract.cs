@@ -88,7 +88,8 @@ public class EventContract
         {
             "payment.succeeded.v1",
             new PaymentSucceeded(
-                TheInvoice, new(100_00, Currency.EUR), Applied: new(60_00, Currency.EUR), Excess: new(40_00, Currency.EUR), FirstOfFebruary)
+                new InvoiceTarget(TheInvoice), new(100_00, Currency.EUR), Applied: new(60_00, Currency.EUR),
+                Excess: new(40_00, Currency.EUR), FirstOfFebruary)
         },
         { "coupon.created.v1", CouponCreated() },
         { "coupon.archived.v1", new CouponArchived(TheCoupon, Noon) },
@@ -103,6 +104,13 @@ public class EventContract
         { "wallet.credit_consumed.v1", Consumed(cents: 20_00) },
         { "wallet.credit_expired.v1", Expired(cents: 10_00) },
         { "wallet.credit_voided.v1", Voided(cents: 20_00) },
+        { "top_up_rule.set.v1", TopUpRule() },
+        { "top_up.requested.v1", TopUpAsked() },
+        { "top_up.unresolved.v1", new TopUpUnresolved(ThePayment, FirstOfFebruary, Noon) },
+        { "top_up.succeeded.v1", new TopUpSucceeded(ThePayment, new(50_00, Currency.EUR), Noon) },
+        { "top_up.declined.v1", new TopUpDeclined(ThePayment, "insufficient_funds", FirstOfFebruary, Noon) },
+        { "top_up_rule.switched_off.v1", new TopUpRuleSwitchedOff("insufficient_funds", Noon) },
+        { "top_up_rule.removed.v1", new TopUpRuleRemoved(Noon) },
     };
 
     [Theory]
@@ -166,6 +174,18 @@ public class EventContract
         Approve.Text(Pretty.Json(Stored.Events.Serialize(given)) + "\n", "invoice.finalized.v1.to_wallet.json");
         Stored.Events.Deserialize("invoice.finalized.v1", Stored.Events.Serialize(paid)).ShouldBe(paid);
         Stored.Events.Deserialize("invoice.finalized.v1", Stored.Events.Serialize(given)).ShouldBe(given);
+    }
+
+    [Fact]
+    public void Credit_that_was_bought_keeps_its_payment_and_the_payment_what_it_pays()
+    {
+        var granted = Granted() with { SourcePaymentId = ThePayment };
+        var requested = PaymentRequested() with { Target = new TopUpTarget(Automatic: true) };
+
+        Approve.Text(Pretty.Json(Stored.Events.Serialize(granted)) + "\n", "wallet.credit_granted.v1.top_up.json");
+        Approve.Text(Pretty.Json(Stored.Events.Serialize(requested)) + "\n", "payment.requested.v1.top_up.json");
+        Stored.Events.Deserialize("wallet.credit_granted.v1", Stored.Events.Serialize(granted)).ShouldBe(granted);
+        Stored.Events.Deserialize("payment.requested.v1", Stored.Events.Serialize(requested)).ShouldBe(requested);
     }
 
     [Fact]
@@ -248,6 +268,7 @@ public class EventContract
         Fold.After(TaxRate.Initial, Of<TaxRateEvent>()).Status.ShouldBe(TaxRateStatus.Archived);
         Fold.After(TaxProfile.Initial, Of<TaxProfileEvent>()).Terms.ShouldNotBeNull();
 
+        Fold.After(TopUps.Initial, Of<TopUpEvent>()).Rule.ShouldBeNull();
         Fold.After(Wallet.Initial, Of<WalletEvent>()).Grants.ShouldHaveSingleItem().Remaining.MinorUnits.ShouldBe(0);
 
         static IEnumerable<TEvent> Of<TEvent>() => Samples.Select(row => row.Data.Item2).OfType<TEvent>();

@@ -153,7 +153,15 @@ internal static class History
         ThePayment, new(cents, Currency.EUR), FirstOfFebruary + Duration.FromMinutes(10), FirstOfFebruary);
 
     public static PaymentRequested PaymentRequested(long cents = 100_00) =>
-        new(ThePayment, TheTenant, TheInvoice, new(cents, Currency.EUR), ThePaymentMethod, FirstOfFebruary);
+        new(ThePayment, TheTenant, new InvoiceTarget(TheInvoice), new(cents, Currency.EUR), ThePaymentMethod, FirstOfFebruary);
+
+    public static TopUpTerms TopUpTerms(long threshold = 20_00, long amount = 50_00, long? monthlyMax = 100_00) => new(
+        new(threshold, Currency.EUR), new(amount, Currency.EUR), monthlyMax is { } most ? new(most, Currency.EUR) : null);
+
+    public static TopUpRuleSet TopUpRule(TopUpTerms? terms = null) => new(terms ?? TopUpTerms(), Noon, Noon);
+
+    public static TopUpRequested TopUpAsked(bool automatic = true, PaymentId? payment = null, Instant? at = null) => new(
+        payment ?? ThePayment, new(50_00, Currency.EUR), automatic, (at ?? Noon) + Duration.FromMinutes(10), at ?? Noon, at ?? Noon);
 
     public static CreditGranted Granted() => new(
         TheGrant, new(50_00, Currency.EUR), CreditKind.Prepaid, Priority: 50, FirstOfMarch, "Paid in advance", FirstOfJanuary);

@@ -309,6 +309,8 @@ public sealed class Caller(HttpClient http, string? key)
     /// <param name="body">Text is sent as it is, anything else as its JSON.</param>
     public Task<Answer> Put(string path, object body) => Send(HttpMethod.Put, path, body, Guid.CreateVersion7().ToString());
 
+    public Task<Answer> Delete(string path) => Send(HttpMethod.Delete, path, body: null, Guid.CreateVersion7().ToString());
+
     private async Task<Answer> Send(HttpMethod method, string path, object? body, string? idempotencyKey)
     {
         using var request = new HttpRequestMessage(method, path);

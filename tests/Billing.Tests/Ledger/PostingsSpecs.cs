@@ -64,6 +64,10 @@ public class PostingsSpecs
         },
         { "a line of zero moves nothing", Invoiced((LineKind.Usage, 0), (LineKind.RecurringFee, 31_00)),
             [(Receivable, null, 31_00), (Revenue, LineKind.RecurringFee, -31_00)] },
+        {
+            "a top-up is received and becomes credit", Received(50_00, applied: 50_00) with { Target = new TopUpTarget(Automatic: false) },
+            [(Cash, null, 50_00), (Account.Wallet, null, -50_00)]
+        },
         { "prepaid credit was received", Given(CreditKind.Prepaid), [(Cash, null, 50_00), (Account.Wallet, null, -50_00)] },
         { "a gift is an expense", Given(CreditKind.Promotional), [(PromotionExpense, null, 50_00), (Account.Wallet, null, -50_00)] },
         { "what an invoice owes the tenant becomes credit", Given(CreditKind.Adjustment), [(Receivable, null, 50_00), (Account.Wallet, null, -50_00)] },
@@ -83,6 +87,10 @@ public class PostingsSpecs
         posting.Entries.Select(entry => (entry.Account, entry.Kind, entry.Amount.MinorUnits)).ShouldBe(expected, rule);
         posting.At.ShouldBe(FirstOfFebruary);
     }
+
+    [Fact]
+    public void The_credit_of_a_top_up_is_posted_by_its_payment() =>
+        Postings.Of(Given(CreditKind.Prepaid) with { SourcePaymentId = ThePayment }).ShouldBeNull();
 
     [Fact]
     public void An_invoice_of_zero_moves_nothing() => Postings.Of(Invoiced((LineKind.Usage, 0))).ShouldBeNull();
@@ -119,7 +127,8 @@ public class PostingsSpecs
     private static Money Euro(long cents) => new(cents, Currency.EUR);
 
     private static PaymentSucceeded Received(long cents, long applied) =>
-        new(TheInvoice, Euro(cents), Euro(applied), Euro(cents - applied), FirstOfFebruary);
+        new(new InvoiceTarget(TheInvoice), Euro(cents), Euro(applied), Euro(cents - applied), FirstOfFebruary);
+
     private static CreditGranted Given(CreditKind kind) => Granted() with { Kind = kind, At = FirstOfFebruary };
 
     private static CreditExpired Gone(CreditKind kind) => Expired(cents: 5_00) with { Kind = kind, At = FirstOfFebruary };

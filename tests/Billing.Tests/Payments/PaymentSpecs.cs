@@ -1,11 +1,9 @@
 using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.Logging.Abstractions;
 using NodaTime;
 using Platform.Billing.Dunning;
 using Platform.Billing.Payments;
 using Platform.Billing.Tenants;
 using Platform.Billing.Tests.Http;
-using Platform.Contracts;
 using Platform.EventStore;
 using static Platform.Billing.Tests.Payments.PaymentWorld;
 
@@ -237,31 +235,7 @@ public sealed class PaymentSpecs(BillingHost billing)
     private static object Transfer(string amount, string currency = "EUR") =>
         new { amount = new { amount, currency }, reference = "RE 2026-000042" };
 
-    private CollectInvoices Crashing(bool charged)
-    {
-        var services = billing.Services;
-        var (store, documents) = (services.GetRequiredService<EventStore.EventStore>(), services.GetRequiredService<Documents>());
-        var clock = services.GetRequiredService<TenantClock>();
-        var gateway = new CrashingGateway(services.GetRequiredService<IPaymentGateway>(), charged);
-        return new(
-            store, services.GetRequiredService<BillingDatabase>(),
-            new(store, documents, gateway, clock, NullLogger<ChargePayment>.Instance), clock);
-    }
-
-    /// <summary>The process ends while it waits for the gateway.</summary>
-    private sealed class CrashingGateway(IPaymentGateway gateway, bool charged) : IPaymentGateway
-    {
-        public string Name => gateway.Name;
-
-        public bool Knows(string token) => gateway.Knows(token);
-
-        public async Task<GatewayAnswer> Charge(PaymentId payment, string token, Money amount, CancellationToken cancellation)
-        {
-            if (charged)
-                await gateway.Charge(payment, token, amount, cancellation);
-            throw new OperationCanceledException("The process ends here.");
-        }
-
-        public Task<GatewayAnswer?> Find(PaymentId payment, CancellationToken cancellation) => gateway.Find(payment, cancellation);
-    }
+    private CollectInvoices Crashing(bool charged) => new(
+        billing.Services.GetRequiredService<EventStore.EventStore>(), billing.Services.GetRequiredService<BillingDatabase>(),
+        CrashingGateway.Charge(billing, charged), billing.Services.GetRequiredService<TenantClock>());
 }

@@ -6,6 +6,7 @@ using Platform.Billing.Dunning;
 using Platform.Billing.Payments;
 using Platform.Billing.Recurring;
 using Platform.Billing.Tests.Http;
+using Platform.Billing.Wallets;
 using Platform.EventStore;
 
 namespace Platform.Billing.Tests.Payments;
@@ -49,6 +50,11 @@ internal static class PaymentWorld
         /// <summary>What is due for the tenant by now, or later.</summary>
         public Task<int> Collect(TestTenant tenant, Duration later = default) =>
             billing.Services.GetServices<IDueWork>().OfType<CollectInvoices>().Single()
+                .Do(tenant.Id, billing.Clock.Now + later, Cause.Unknown, BillingHost.Cancellation);
+
+        /// <summary>What is due for the tenant's wallet by now, or later.</summary>
+        public Task<int> TopUp(TestTenant tenant, Duration later = default) =>
+            billing.Services.GetServices<IDueWork>().OfType<KeepToppedUp>().Single()
                 .Do(tenant.Id, billing.Clock.Now + later, Cause.Unknown, BillingHost.Cancellation);
 
         /// <summary>How many charges the gateway made for the tenant.</summary>

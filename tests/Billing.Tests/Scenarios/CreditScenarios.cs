@@ -28,6 +28,35 @@ public sealed class CreditScenarios(BillingHost billing)
         await acme.Approved(["/v1/wallet", "/v1/wallet/transactions"]);
     }
 
+    [Fact]
+    public async Task Prepaid_credit_is_topped_up_by_itself()
+    {
+        var acme = await Scenario.Begin(billing, "2027-01-01", "Europe/Berlin");
+        var calls = new { model = "per_unit", meter = await acme.Meter("calls", unit: "call"), display_name = "Calls", unit_price = "0.10" };
+        await acme.Subscribe(await acme.Plan("Prepaid", fee: "0.00", [calls]));
+        await Scenario.Post(acme.Admin, "/v1/payment-methods", new { token = "tok_success" });
+        await Scenario.Post(acme.Admin, "/v1/wallet/top-ups", new { amount = new { amount = "30.00", currency = "EUR" } });
+        await Grant(acme, "40.00", "promotional", priority: 10, expiresAt: "2027-02-20T00:00:00Z");
+        var rule = await acme.Admin.Put("/v1/wallet/top-up-rule", new
+        {
+            threshold = new { amount = "35.00", currency = "EUR" },
+            amount = new { amount = "35.00", currency = "EUR" },
+            monthly_max = new { amount = "35.00", currency = "EUR" },
+        });
+        rule.Status.ShouldBe(200, rule.Text);
+        foreach (var (at, used) in new[] { ("2027-01-20", "200"), ("2027-02-10", "400"), ("2027-03-10", "600") })
+        {
+            await acme.AdvanceTo(at);
+            await acme.Use("calls", used);
+        }
+
+        await acme.AdvanceTo("2027-05-02");
+
+        // January's 20.00: promotional. The other 20.00 of it expire in February and leave 30.00, so 35.00 are bought. February's 40.00
+        // leave 25.00, and March's 35.00 are bought. March's 60.00 take all 60.00, and April's 35.00 are bought.
+        await acme.Approved(["/v1/wallet", "/v1/wallet/transactions", "/v1/payments", "/v1/wallet/top-up-rule"]);
+    }
+
     private static Task<JsonElement> Grant(Scenario scenario, string amount, string kind, int priority, string? expiresAt) => Scenario.Post(
         scenario.Operator, "/v1/wallet/grants",
         new { amount = new { amount, currency = "EUR" }, kind, reason = "Agreed", priority, expires_at = expiresAt });
