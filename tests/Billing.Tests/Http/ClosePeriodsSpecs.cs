@@ -197,6 +197,9 @@ public sealed class ClosePeriodsSpecs(OwnBillingHost billing) : IClassFixture<Ow
             reason = "Not as agreed",
         });
         note.Status.ShouldBe(201, note.Text);
+        var credit = new { amount = "10.00", currency = "EUR" };
+        (await tenant.Admin.Post("/v1/wallet/top-ups", new { amount = credit })).Status.ShouldBe(201);
+        (await tenant.Admin.Put("/v1/wallet/top-up-rule", new { threshold = credit, amount = credit })).Status.ShouldBe(200);
         await Run();
         var rebuild = billing.Services.GetRequiredService<Rebuild>();
         rebuild.Projections.ShouldBe(
@@ -204,7 +207,7 @@ public sealed class ClosePeriodsSpecs(OwnBillingHost billing) : IClassFixture<Ow
                 "tenants", "api_keys", "meters", "products", "prices", "plans", "add_ons", "subscriptions", "subscribed_add_ons",
                 "billing_periods", "entitlements", "invoices", "ledger_entries", "receivables", "payment_methods", "payments",
                 "coupons", "coupon_redemptions", "tax_rates", "tax_profiles",
-                "credit_notes", "credit_grants", "wallet_transactions",
+                "credit_notes", "credit_grants", "wallet_transactions", "top_ups",
             ],
             ignoreOrder: true);
 
