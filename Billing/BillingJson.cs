@@ -106,6 +106,7 @@ namespace Platform.Billing;
 [JsonSerializable(typeof(ChangeQuantity.QuantityChange))]
 [JsonSerializable(typeof(PauseSubscription.Pause))]
 [JsonSerializable(typeof(EntitlementsEvent))]
+[JsonSerializable(typeof(EntitlementsRecord))]
 [JsonSerializable(typeof(EntitlementsView))]
 [JsonSerializable(typeof(InvoiceEvent))]
 [JsonSerializable(typeof(InvoiceView))]

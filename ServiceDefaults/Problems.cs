@@ -50,12 +50,16 @@ public static partial class Problems
 
     extension(Refusal refusal)
     {
-        /// <summary>404 for <c>*.not_found</c>, 403 for <c>*.forbidden</c>, 422 where a field makes no sense, else 409.</summary>
+        /// <summary>
+        /// 404 for <c>*.not_found</c>, 403 for <c>*.forbidden</c>, 409 for <c>*.reached</c>, which the same request meets no longer once
+        /// there is room; else 422 where a field makes no sense, and 409 where none does.
+        /// </summary>
         public ProblemHttpResult ToProblem() => Problem(
             refusal switch
             {
                 _ when refusal.Code.EndsWith(".not_found", StringComparison.Ordinal) => StatusCodes.Status404NotFound,
                 _ when refusal.Code.EndsWith(".forbidden", StringComparison.Ordinal) => StatusCodes.Status403Forbidden,
+                _ when refusal.Code.EndsWith(".reached", StringComparison.Ordinal) => StatusCodes.Status409Conflict,
                 { Field: not null } => StatusCodes.Status422UnprocessableEntity,
                 _ => StatusCodes.Status409Conflict,
             },

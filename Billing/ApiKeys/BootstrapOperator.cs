@@ -44,6 +44,6 @@ internal sealed class BootstrapOperator(EventStore.EventStore store, IConfigurat
             clock.Now());
         await store.Decide<ApiKey, ApiKeyEvent>(
             ApiKey.Stream(TenantId.Operator, id), state => IssueApiKey.Decide(command, state), Cause, cancellation,
-            IssueApiKey.Publish);
+            events => IssueApiKey.Publish(events, sandbox: false));
     }
 }

@@ -3,6 +3,7 @@ using System.Text;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.AspNetCore.Mvc;
 using NodaTime;
+using Platform.Billing.Tenants;
 using Platform.Contracts;
 using Platform.Contracts.Messages;
 using Platform.EventStore;
@@ -47,15 +48,16 @@ public static class IssueApiKey
     };
 
     /// <summary>What other processes learn of it.</summary>
-    public static IEnumerable<object> Publish(IReadOnlyList<ApiKeyEvent> events) => events.OfType<ApiKeyIssued>()
-        .Select(it => new Messages.ApiKeyIssued(it.ApiKeyId, it.TenantId, it.Scope, it.KeyHash, it.At));
+    /// <param name="sandbox">Whether the tenant is one.</param>
+    public static IEnumerable<object> Publish(IReadOnlyList<ApiKeyEvent> events, bool sandbox) => events.OfType<ApiKeyIssued>()
+        .Select(it => new Messages.ApiKeyIssued(it.ApiKeyId, it.TenantId, it.Scope, it.KeyHash, it.At, sandbox));
 
     // Not marked Idempotent(): that would keep the answer, and so the secret, in the database.
     public static void Map(RouteGroupBuilder keys) => keys.MapPost("/", Handle).WithName(nameof(IssueApiKey)).ForAdmins();
 
     private static async Task<Results<Created<IssuedApiKey>, ProblemHttpResult>> Handle(
         NewApiKey request, [FromHeader(Name = "Idempotency-Key")] string? idempotencyKey, HttpContext http, Caller caller,
-        EventStore.EventStore store, IdempotencyKeys keys, TimeProvider clock, CancellationToken cancellation)
+        EventStore.EventStore store, IdempotencyKeys keys, Documents documents, TimeProvider clock, CancellationToken cancellation)
     {
         new FieldErrors()
             .Require(
@@ -90,11 +92,12 @@ public static class IssueApiKey
             try
             {
                 var salt = ApiKeySecret.NewSalt();
+                var sandbox = await TenantView.Find(documents, tenant, cancellation) is { Sandbox: true };
                 var command = new Command(
                     id, tenant, caller.Scope, request.Scope, request.Name,
                     ApiKeySecret.HashOf(ApiKeySecret.Derive(IssuerKey(http), salt, id)), salt, clock.Now());
                 var decided = await store.Decide<ApiKey, ApiKeyEvent>(
-                    ApiKey.Stream(tenant, id), key => Decide(command, key), caller.Cause, cancellation, Publish);
+                    ApiKey.Stream(tenant, id), key => Decide(command, key), caller.Cause, cancellation, events => Publish(events, sandbox));
                 if (decided.Refusal is { } refusal)
                     return refusal.ToProblem();
 

@@ -167,7 +167,8 @@ public static class PublishPlan
         if (faults.Length > 0)
             return faults.ToProblem();
 
-        var meters = await MeterView.OfKeys(documents, terms.Charges.Select(charge => charge.Meter), cancellation);
+        var meters = await MeterView.OfKeys(
+            documents, [.. terms.Charges.Select(charge => charge.Meter), .. entitlements?.Meters ?? []], cancellation);
         var known = meters.ToDictionary(meter => meter.Key);
         terms = terms with { Charges = [.. terms.Charges.Select(charge => AtVersion(charge, known))] };
         var unknown = terms.Charges.Index().FirstOrDefault(it =>
@@ -179,7 +180,7 @@ public static class PublishPlan
                 $"charges[{unknown.Index}].meter_version").ToProblem();
         }
 
-        if (UnfitMeter(terms, known) is { } unfit)
+        if ((UnfitMeter(terms, known) ?? entitlements?.RefuseMeters(terms, known)) is { } unfit)
             return unfit.ToProblem();
 
         if (product is { } named && await ProductView.Find(documents, named, cancellation) is null)
@@ -195,7 +196,7 @@ public static class PublishPlan
             }
         }
 
-        var at = clock.Now();
+        var (at, grants) = (clock.Now(), entitlements?.ToGrants(terms, known));
 
         var decided = await store.Transact(
             TenantId.Operator.Value,
@@ -204,8 +205,7 @@ public static class PublishPlan
             {
                 var taken = key is not null && await CatalogKeys.IsTaken(transaction, PlanView.Table, key, id.Value, token);
                 return await transaction.Decide<Plan, PlanEvent>(
-                    Plan.Stream(id), plan => Decide(new(id, key, taken, terms, entitlements?.ToGrants(), product, known.Keys, at), plan),
-                    token);
+                    Plan.Stream(id), plan => Decide(new(id, key, taken, terms, grants, product, known.Keys, at), plan), token);
             },
             cancellation);
         return decided.Refusal is { } refusal

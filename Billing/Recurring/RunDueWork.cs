@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using MassTransit;
 using NodaTime;
 using Platform.Billing.Dunning;
+using Platform.Billing.Entitlements;
 using Platform.Billing.Invoices;
 using Platform.Billing.Wallets;
 using Platform.Contracts;
@@ -79,6 +80,7 @@ internal static class DueWork
             .AddSingleton<RunDueWork>()
             .AddSingleton<IDueWork, CloseDuePeriods>()
             .AddSingleton<IDueWork, InvoiceAtThreshold>()
+            .AddSingleton<IDueWork, ReviewEntitlements>()
             .AddSingleton<IDueWork, CollectInvoices>()
             .AddSingleton<IDueWork, ExpireCredit>()
             .AddSingleton<IDueWork, KeepToppedUp>();

@@ -3,6 +3,7 @@ using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 using Microsoft.AspNetCore.Http.HttpResults;
 using NodaTime;
+using Npgsql;
 using Platform.Billing.Rating;
 using Platform.Contracts;
 using Platform.EventStore;
@@ -36,6 +37,9 @@ public sealed record SubscriptionView(
 
     public sealed record ScheduledPlan(PlanId PlanId, int PlanVersion, BillingCycle Cycle, Instant EffectiveAt);
 
+    /// <summary>How many times the plan is had then, also where that is still to come.</summary>
+    public int QuantityAt(Instant at) => Fee.At(Instant.Max(at, Fee.Steps[0].From)).Quantity;
+
     public static void Map(RouteGroupBuilder subscriptions)
     {
         subscriptions.MapGet("/", List).WithName("ListSubscriptions");
@@ -47,9 +51,13 @@ public sealed record SubscriptionView(
         documents.Find(tenant.Value, Table, id.Value, Stored.Json<SubscriptionView>(), cancellation);
 
     /// <summary>Every subscription of the transaction's tenant, as it is in the transaction.</summary>
-    public static async Task<IReadOnlyList<SubscriptionView>> All(EventTransaction transaction, CancellationToken cancellation)
+    public static Task<IReadOnlyList<SubscriptionView>> All(EventTransaction transaction, CancellationToken cancellation) =>
+        All(transaction.Connection, cancellation);
+
+    /// <param name="connection">In the application's role: row-level security shows one tenant's.</param>
+    public static async Task<IReadOnlyList<SubscriptionView>> All(NpgsqlConnection connection, CancellationToken cancellation)
     {
-        await using var command = transaction.Connection.Command("select data from billing.subscriptions");
+        await using var command = connection.Command("select data from billing.subscriptions");
         await using var reader = await command.ExecuteReaderAsync(cancellation);
         var all = new List<SubscriptionView>();
         while (await reader.ReadAsync(cancellation))

@@ -34,7 +34,7 @@ public static class RegisterTenant
 
     /// <summary>What other processes learn of it.</summary>
     public static IEnumerable<object> Publish(IReadOnlyList<TenantEvent> events) => events.OfType<TenantRegistered>()
-        .Select(it => new Messages.TenantRegistered(it.TenantId, it.Name, it.Currency, it.TimeZone, it.At));
+        .Select(it => new Messages.TenantRegistered(it.TenantId, it.Name, it.Currency, it.TimeZone, it.At, Sandbox: it.Clock is not null));
 
     public static void Map(RouteGroupBuilder tenants) =>
         tenants.MapPost("/", Handle).WithName(nameof(RegisterTenant)).ForOperators().Idempotent();

@@ -18,14 +18,18 @@ public enum ApiKeyScope
     Partner,
 }
 
-/// <summary>Published by Billing: a tenant now exists and may submit jobs.</summary>
-public sealed record TenantRegistered(TenantId TenantId, string Name, Currency Currency, string TimeZone, Instant At);
+/// <summary>Published by Billing: a tenant now exists and may submit jobs, unless it is a sandbox.</summary>
+/// <param name="Sandbox">It tries billing out, in a time of its own: nothing of it runs on devices. A tenant is one for ever, or never.</param>
+public sealed record TenantRegistered(
+    TenantId TenantId, string Name, Currency Currency, string TimeZone, Instant At, bool Sandbox = false);
 
 /// <summary>
 /// Published by Billing so that every process can authenticate callers by itself. Holds the SHA-256 of the key in lower-case
 /// hexadecimal, never the key.
 /// </summary>
-public sealed record ApiKeyIssued(ApiKeyId ApiKeyId, TenantId TenantId, ApiKeyScope Scope, string KeyHash, Instant At);
+/// <param name="Sandbox">The tenant is a sandbox; said here too, because a key may be known before its tenant is.</param>
+public sealed record ApiKeyIssued(
+    ApiKeyId ApiKeyId, TenantId TenantId, ApiKeyScope Scope, string KeyHash, Instant At, bool Sandbox = false);
 
 /// <summary>Published by Billing: from now on the key is refused everywhere.</summary>
 public sealed record ApiKeyRevoked(ApiKeyId ApiKeyId, TenantId TenantId, Instant At);

@@ -41,7 +41,7 @@ public static partial class SubmitJob
 
         var exceeded = entitlements.Exceeded(open, command.Shape.GpuMilli);
         if (exceeded is [{ Mode: LimitMode.Hard } hard, ..])
-            return Refusal.Because(Code(hard), $"The tenant's limit of {Text(hard)} is reached.");
+            return Refusal.Because(Code(hard), $"The tenant's limit of {Text(hard)} is reached.", Field(hard));
 
         return
         [
@@ -54,13 +54,20 @@ public static partial class SubmitJob
 
         static string Code(EntitledLimit limit) => $"limit.{limit.Limit.Replace('.', '_')}.reached";
 
-        static string Text(EntitledLimit limit) => $"{Decimals.Format(limit.Max)} {limit.Limit}";
+        static string Text(EntitledLimit limit) => limit.Meter is { } meter
+            ? $"{Decimals.Format(limit.Max)} of {meter} in a billing period"
+            : $"{Decimals.Format(limit.Max)} {limit.Limit}";
+
+        // What could be asked for differently; where it is one job too many, that is the job as a whole.
+        static string Field(EntitledLimit limit) => limit.Limit == "gpu.milli" ? "gpu_milli" : "body";
     }
 
     public static Refusal? Admit(JobSubmission body, Facts facts) => body switch
     {
         _ when facts.Tenant == TenantStanding.Unknown =>
             Refusal.Because("tenant.unknown", "The tenant is not active on this platform.", "tenant"),
+        _ when facts.Tenant == TenantStanding.Sandbox =>
+            Refusal.Because("tenant.sandbox", "No device works for a sandbox; report what it is to be billed for as usage events to Billing."),
         _ when facts.Tenant == TenantStanding.Suspended =>
             Refusal.Because("tenant.suspended", "The tenant is suspended until its overdue invoices are paid."),
         _ when facts.Entitlements.Refuse(body.Shape) is { } forbidden => forbidden,

@@ -23,18 +23,18 @@ public sealed record Entitlements(IReadOnlyList<string> Features, IReadOnlyList<
                 "entitlement.flavor.forbidden", $"The tenant may use {string.Join(", ", flavors)}; name one of them.", "flavor");
     }
 
-    /// <summary>The limits that one more job would go beyond, hard ones first.</summary>
+    /// <summary>The limits that one more job would go beyond or that are used up, hard ones first.</summary>
     /// <param name="open">The tenant's jobs without this one.</param>
     public IReadOnlyList<EntitledLimit> Exceeded(OpenJobs open, int gpuMilli)
     {
-        return [.. Limits.Where(limit => With(limit.Limit) > limit.Max).OrderBy(limit => limit.Mode)];
+        return [.. Limits.Where(limit => limit.Reached || With(limit.Limit) > limit.Max).OrderBy(limit => limit.Mode)];
 
         decimal With(string limit) => limit switch
         {
             "jobs.concurrent" => open.Count + 1,
             "jobs.queued" => open.Queued + 1,
             "gpu.milli" => open.GpuMilli + gpuMilli,
-            // Billing may know limits that bound something else than jobs.
+            // Billing alone knows what was used, and may know limits that bound something else than jobs.
             _ => 0,
         };
     }

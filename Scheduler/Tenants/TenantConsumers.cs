@@ -14,17 +14,19 @@ public sealed class TenantRegisteredConsumer(SystemDatabase database) : IConsume
         var message = context.Message;
         await using var command = database.Source.CreateCommand(
             """
-            insert into scheduler.tenants (tenant_id, name) values ($1, $2)
-            on conflict (tenant_id) do update set name = excluded.name
+            insert into scheduler.tenants (tenant_id, name, sandbox) values ($1, $2, $3)
+            on conflict (tenant_id) do update set name = excluded.name, sandbox = excluded.sandbox
             """);
         command.Parameters.Add(new() { Value = message.TenantId.Value });
         command.Parameters.Add(new() { Value = message.Name });
+        command.Parameters.Add(new() { Value = message.Sandbox });
         await command.ExecuteNonQueryAsync(context.CancellationToken);
     }
 }
 
 /// <summary>
-/// A key proves its tenant: where it overtakes the tenant's own message, the tenant is known from now on and may submit.
+/// A key proves its tenant: where it overtakes the tenant's own message, the tenant is known from now on and may submit, unless it is a
+/// sandbox, which the key says too.
 /// </summary>
 public sealed class ApiKeyIssuedConsumer(SystemDatabase database) : IConsumer<ApiKeyIssued>
 {
@@ -33,9 +35,12 @@ public sealed class ApiKeyIssuedConsumer(SystemDatabase database) : IConsumer<Ap
         var message = context.Message;
         await using var batch = database.Source.CreateBatch();
         batch.BatchCommands.Add(new(
-            "insert into scheduler.tenants (tenant_id, name) values ($1, null) on conflict (tenant_id) do nothing")
+            """
+            insert into scheduler.tenants (tenant_id, name, sandbox) values ($1, null, $2)
+            on conflict (tenant_id) do update set sandbox = excluded.sandbox
+            """)
         {
-            Parameters = { new() { Value = message.TenantId.Value } },
+            Parameters = { new() { Value = message.TenantId.Value }, new() { Value = message.Sandbox } },
         });
         batch.BatchCommands.Add(new(
             """

@@ -29,14 +29,17 @@ public sealed class TenantDirectory(SystemDatabase database) : IApiKeyDirectory
 
     public async Task<TenantStanding> StandingOf(TenantId tenant, CancellationToken cancellation)
     {
-        await using var command = database.Source.CreateCommand("select suspended from scheduler.tenants where tenant_id = $1");
+        await using var command = database.Source.CreateCommand("select sandbox, suspended from scheduler.tenants where tenant_id = $1");
         command.Parameters.Add(new() { Value = tenant.Value });
-        return await command.ExecuteScalarAsync(cancellation) switch
-        {
-            true => TenantStanding.Suspended,
-            false => TenantStanding.Active,
-            _ => TenantStanding.Unknown,
-        };
+        await using var reader = await command.ExecuteReaderAsync(cancellation);
+        return await reader.ReadAsync(cancellation)
+            ? (reader.GetBoolean(0), reader.GetBoolean(1)) switch
+            {
+                (true, _) => TenantStanding.Sandbox,
+                (_, true) => TenantStanding.Suspended,
+                _ => TenantStanding.Active,
+            }
+            : TenantStanding.Unknown;
     }
 
     /// <summary>The newest word counts, in whatever order words come; of two of one instant the one that lets the tenant go on.</summary>
@@ -97,4 +100,7 @@ public enum TenantStanding
 
     /// <summary>It has not paid: Billing suspended it.</summary>
     Suspended,
+
+    /// <summary>It tries billing out; no device works for it.</summary>
+    Sandbox,
 }

@@ -17,6 +17,7 @@ using Platform.Contracts;
 using Platform.EventStore;
 using Platform.Testing;
 using static Platform.Billing.Tests.History;
+using LimitMode = Platform.Contracts.Messages.LimitMode;
 
 namespace Platform.Billing.Tests;
 
@@ -142,6 +143,24 @@ public class EventContract
 
         Approve.Text(Pretty.Json(json) + "\n", "plan.version_published.v1.entitlements.json");
         Stored.Events.Deserialize("plan.version_published.v1", json).ShouldBe(sample);
+    }
+
+    [Fact]
+    public void Entitlements_keep_the_meter_of_a_limit_and_that_it_is_reached()
+    {
+        var stated = PlanPublished() with
+        {
+            Entitlements = Grants.Of([], [new("usage", 3600.5m, LimitMode.Hard, "gpu-time", MeterVersion: 2, PerUnit: true)]),
+        };
+        var told = EntitlementsChanged() with
+        {
+            Grants = Grants.Of([], [new("usage", 7201, LimitMode.Hard, "gpu-time", MeterVersion: 2, Reached: true)]),
+        };
+
+        Approve.Text(Pretty.Json(Stored.Events.Serialize(stated)) + "\n", "plan.version_published.v1.usage_limit.json");
+        Approve.Text(Pretty.Json(Stored.Events.Serialize(told)) + "\n", "entitlements.changed.v1.usage_limit.json");
+        Stored.Events.Deserialize("plan.version_published.v1", Stored.Events.Serialize(stated)).ShouldBe(stated);
+        Stored.Events.Deserialize("entitlements.changed.v1", Stored.Events.Serialize(told)).ShouldBe(told);
     }
 
     [Fact]

@@ -37,7 +37,11 @@ internal static class Samples
         new ApiKeyRevoked(Key, Tenant, Noon),
         new EntitlementsChanged(
             Tenant, Version: 3, ["gpu.nvidia-h200", "pool.reserved"],
-            [new("gpu.milli", 4000, LimitMode.Soft), new("jobs.concurrent", 8, LimitMode.Hard)], Noon),
+            [
+                new("gpu.milli", 4000, LimitMode.Soft), new("jobs.concurrent", 8, LimitMode.Hard),
+                new("usage", 3600.5m, LimitMode.Hard, "gpu.seconds", Reached: true),
+            ],
+            Noon),
         new CloseBillingPeriods(Noon),
         new InvoiceFinalized(
             Invoice, Tenant, [Subscription], "2026-000042", new(12_50, Currency.EUR), Noon - Duration.FromDays(31), Noon, Noon),

@@ -76,6 +76,14 @@ public sealed class EntitlementHttpSpecs(BillingHost billing)
     [InlineData(
         """{"limits":[{"limit":"gpu.milli","max":"1","mode":"soft"},{"limit":"gpu.milli","max":"2","mode":"soft"}]}""",
         "entitlements.limits[1].limit")]
+    [InlineData("""{"limits":[{"limit":"usage","max":"1","mode":"hard"}]}""", "entitlements.limits[0].meter")]
+    [InlineData("""{"limits":[{"limit":"gpu.milli","meter":"gpu","max":"1","mode":"hard"}]}""", "entitlements.limits[0].meter")]
+    [InlineData("""{"limits":[{"limit":"usage","meter":"gpu","max":"-0.1","mode":"hard"}]}""", "entitlements.limits[0].max")]
+    [InlineData("""{"limits":[{"limit":"usage","meter":"gpu","max":"0.0000000000001","mode":"hard"}]}""", "entitlements.limits[0].max")]
+    [InlineData("""{"limits":[{"limit":"gpu.milli","max":"1","mode":"hard","reached":true}]}""", "entitlements.limits[0].reached")]
+    [InlineData(
+        """{"limits":[{"limit":"usage","meter":"gpu","max":"1","mode":"soft"},{"limit":"usage","meter":"gpu","max":"2","mode":"soft"}]}""",
+        "entitlements.limits[1].limit")]
     public async Task What_makes_no_sense_is_named(string entitlements, string field)
     {
         var answer = await billing.Operator.Post(

@@ -1,3 +1,4 @@
+using Platform.Billing.ApiKeys;
 using Platform.Billing.Tenants;
 using Platform.Contracts;
 using Platform.Testing;
@@ -29,4 +30,13 @@ public class RegisterTenantSpecs
     public void Other_processes_learn_of_it() =>
         RegisterTenant.Publish([TenantRegistered()]).ShouldBe(
             [new Contracts.Messages.TenantRegistered(TheTenant, "Acme", Currency.EUR, "Europe/Berlin", Noon)]);
+
+    [Fact]
+    public void Other_processes_learn_that_a_tenant_is_a_sandbox_from_it_and_from_its_keys()
+    {
+        RegisterTenant.Publish([TenantRegistered() with { Clock = FirstOfMarch }])
+            .ShouldHaveSingleItem().ShouldBeOfType<Contracts.Messages.TenantRegistered>().Sandbox.ShouldBeTrue();
+        IssueApiKey.Publish([KeyIssued()], sandbox: true)
+            .ShouldHaveSingleItem().ShouldBeOfType<Contracts.Messages.ApiKeyIssued>().Sandbox.ShouldBeTrue();
+    }
 }

@@ -31,6 +31,9 @@ public class AdmissionSpecs
         { "gpu.milli 500 soft, jobs.queued 0 soft", "0/0/0", 1000, null, "limit.gpu_milli.reached limit.jobs_queued.reached" },
         { "gpu.milli 500 soft, jobs.queued 0 hard", "0/0/0", 1000, "limit.jobs_queued.reached", "" },
         { "seats 0 hard", "3/0/0", 1000, null, "" },
+        { "usage:gpu.seconds 3600 hard", "3/0/0", 1000, null, "" },
+        { "usage:gpu.seconds 3600 hard reached", "0/0/0", 1, "limit.usage.reached", "" },
+        { "jobs.queued 0 soft, usage:gpu.seconds 3600 hard reached", "0/0/0", 1, "limit.usage.reached", "" },
     };
 
     [Theory]
@@ -45,6 +48,20 @@ public class AdmissionSpecs
         (decision.Refusal?.Code).ShouldBe(refused);
         var warnings = decision.Events.Cast<JobEvent.Submitted>().SelectMany(submitted => submitted.Warnings ?? []);
         string.Join(' ', warnings.Select(warning => warning.Code)).ShouldBe(said);
+    }
+
+    [Theory]
+    // limit that is reached -> the field of the request that is too much, and what is said of it
+    [InlineData("gpu.milli 500 hard", "gpu_milli", "The tenant's limit of 500 gpu.milli is reached.")]
+    [InlineData("jobs.concurrent 0 hard", "body", "The tenant's limit of 0 jobs.concurrent is reached.")]
+    [InlineData("jobs.queued 0 hard", "body", "The tenant's limit of 0 jobs.queued is reached.")]
+    [InlineData("usage:gpu.seconds 0.5 hard reached", "body", "The tenant's limit of 0.5 of gpu.seconds in a billing period is reached.")]
+    public void A_refusal_names_the_limit_and_what_of_the_request_is_too_much(string limit, string field, string reason)
+    {
+        var refusal = SubmitJob.Decide(Submit(1000), new([], Parse(limit)), OpenJobs.None, Job.Initial).Refusal!;
+
+        refusal.Field.ShouldBe(field);
+        refusal.Reason.ShouldBe(reason);
     }
 
     [Fact]
@@ -94,6 +111,7 @@ public class AdmissionSpecs
     private static EntitledLimit[] Parse(string limits) =>
     [
         .. limits.Split(", ", StringSplitOptions.RemoveEmptyEntries).Select(limit => limit.Split(' ')).Select(it => new EntitledLimit(
-            it[0], decimal.Parse(it[1], CultureInfo.InvariantCulture), Enum.Parse<LimitMode>(it[2], ignoreCase: true))),
+            it[0].Split(':')[0], decimal.Parse(it[1], CultureInfo.InvariantCulture), Enum.Parse<LimitMode>(it[2], ignoreCase: true),
+            it[0].Split(':').ElementAtOrDefault(1), Reached: it.Contains("reached"))),
     ];
 }

@@ -71,6 +71,7 @@ public class SubmitJobValidation
                 { null, null, Infer(), null, TenantStanding.Active, trained, ["cpu"] },
                 { "tenant.unknown", "tenant", Train(), null, TenantStanding.Unknown, null, [] },
                 { "tenant.suspended", null, Train(), "cpu", TenantStanding.Suspended, null, ["cpu"] },
+                { "tenant.sandbox", null, Train(), "cpu", TenantStanding.Sandbox, null, ["cpu"] },
                 { "job.shape_impossible", "flavor", Train(), "nvidia-h200", TenantStanding.Active, null, ["cpu"] },
                 { "job.trained_by_unknown", "spec.trained_by", Infer(), null, TenantStanding.Active, null, [] },
                 { "job.trained_by_not_completed", "spec.trained_by", Infer(), null, TenantStanding.Active, training, [] },

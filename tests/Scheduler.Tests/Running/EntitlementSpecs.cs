@@ -22,9 +22,31 @@ public sealed class EntitlementSpecs(SchedulerWorld world) : IClassFixture<Sched
         using var refused = await tenant.Post("/v1/jobs", Running.Tenant.TrainBody);
 
         refused.StatusCode.ShouldBe(HttpStatusCode.Conflict);
-        (await refused.Content.ReadAsStringAsync(Cancellation)).ShouldContain("/limit.jobs_concurrent.reached");
+        var problem = await refused.Content.ReadAsStringAsync(Cancellation);
+        problem.ShouldContain("/limit.jobs_concurrent.reached");
+        problem.ShouldContain("\"errors\":{\"body\":");
         using var cancelled = await tenant.Post($"/v1/jobs/{first.JobId}/cancel");
         (await tenant.Submit()).Warnings.ShouldBeNull();
+    }
+
+    [Fact]
+    public async Task Usage_that_came_to_its_limit_keeps_jobs_out_until_Billing_says_that_there_is_room_again()
+    {
+        var tenant = await world.Tenant();
+        await Tell(tenant, new EntitledLimit("usage", 3600, LimitMode.Hard, "gpu.seconds"));
+        await tenant.Submit();
+        await Told(tenant, version: 2, reached: true);
+
+        using var refused = await tenant.Post("/v1/jobs", Running.Tenant.TrainBody);
+
+        refused.StatusCode.ShouldBe(HttpStatusCode.Conflict);
+        var problem = await refused.Content.ReadAsStringAsync(Cancellation);
+        problem.ShouldContain("/limit.usage.reached");
+        problem.ShouldContain("gpu.seconds");
+        problem.ShouldContain("\"errors\":{\"body\":");
+
+        await Told(tenant, version: 3, reached: false);
+        await tenant.Submit();
     }
 
     [Fact]
@@ -102,6 +124,13 @@ public sealed class EntitlementSpecs(SchedulerWorld world) : IClassFixture<Sched
     {
         await world.Bus.Publish(new EntitlementsChanged(tenant.TenantId, Version: 1, [], limits, Clock.Now));
         await Eventually.True(async () => (await Known(tenant)).Limits.Count == limits.Length);
+    }
+
+    private async Task Told(Tenant tenant, long version, bool reached)
+    {
+        await world.Bus.Publish(new EntitlementsChanged(
+            tenant.TenantId, version, [], [new("usage", 3600, LimitMode.Hard, "gpu.seconds", reached)], Clock.Now));
+        await Eventually.True(async () => (await Known(tenant)).Limits.Single().Reached == reached);
     }
 
     private Task<Entitlements> Known(Tenant tenant) =>

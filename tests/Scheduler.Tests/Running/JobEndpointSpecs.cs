@@ -81,6 +81,36 @@ public sealed class JobEndpointSpecs(SchedulerWorld world) : IClassFixture<Sched
         still.StatusCode.ShouldBe(HttpStatusCode.Created);
     }
 
+    [Fact]
+    public async Task A_sandbox_submits_no_job_and_reads_as_others_do()
+    {
+        var tenant = await world.Tenant(sandbox: true);
+
+        using var refused = await tenant.Post("/v1/jobs", Train);
+        using var listed = await tenant.Get("/v1/jobs");
+
+        await ShouldBeProblem(refused, HttpStatusCode.Conflict, "tenant.sandbox");
+        (await Tenant.Read<Page<JobView>>(listed)).Items.ShouldBeEmpty();
+    }
+
+    [Fact]
+    public async Task A_sandbox_is_known_by_its_key_alone()
+    {
+        var (tenant, key) = (TenantId.New(), ApiKeys.Generate());
+        await world.Bus.Publish(new ApiKeyIssued(ApiKeyId.New(), tenant, ApiKeyScope.TenantAdmin, ApiKeys.Hash(key), Clock.Now, Sandbox: true));
+        using var http = world.Scheduler.CreateClient();
+        http.DefaultRequestHeaders.Authorization = new("Bearer", key);
+        await Eventually.True(async () =>
+        {
+            using var jobs = await http.GetAsync("/v1/jobs", TestContext.Current.CancellationToken);
+            return jobs.IsSuccessStatusCode;
+        });
+
+        using var refused = await Tenant.Send(http, HttpMethod.Post, "/v1/jobs", Train, Guid.CreateVersion7().ToString());
+
+        await ShouldBeProblem(refused, HttpStatusCode.Conflict, "tenant.sandbox");
+    }
+
     [Theory]
     [InlineData(ApiKeyScope.TenantViewer)]
     [InlineData(ApiKeyScope.Partner)]

@@ -65,14 +65,14 @@ public class SchedulerWorld : IAsyncLifetime
     }
 
     /// <summary>A tenant that Billing registered, with a key of the given scope; the Scheduler knows both.</summary>
-    public async Task<Tenant> Tenant(ApiKeyScope scope = ApiKeyScope.TenantAdmin, TenantId? of = null)
+    public async Task<Tenant> Tenant(ApiKeyScope scope = ApiKeyScope.TenantAdmin, TenantId? of = null, bool sandbox = false)
     {
         var tenant = of ?? TenantId.New();
         var key = ApiKeys.Generate();
         var keyId = ApiKeyId.New();
         if (of is null)
-            await Bus.Publish(new TenantRegistered(tenant, "Acme", Currency.EUR, "Europe/Berlin", Clock.Now));
-        await Bus.Publish(new ApiKeyIssued(keyId, tenant, scope, ApiKeys.Hash(key), Clock.Now));
+            await Bus.Publish(new TenantRegistered(tenant, "Acme", Currency.EUR, "Europe/Berlin", Clock.Now, sandbox));
+        await Bus.Publish(new ApiKeyIssued(keyId, tenant, scope, ApiKeys.Hash(key), Clock.Now, sandbox));
 
         var http = Scheduler.CreateClient();
         http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", key);
