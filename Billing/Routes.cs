@@ -93,6 +93,7 @@ public static class Routes
             ClosePeriodNow.Map(subscriptions);
             ChangePlan.Map(subscriptions);
             ChangeQuantity.Map(subscriptions);
+            ChangeTrial.Map(subscriptions);
             PauseSubscription.Map(subscriptions);
             CancelSubscription.Map(subscriptions);
             SubscriptionView.Map(subscriptions);
@@ -116,6 +117,7 @@ public static class Routes
 
             var invoices = app.MapGroup("/v1/invoices").WithTags("Invoices");
             InvoiceView.Map(invoices);
+            UpcomingInvoice.Map(invoices);
             VoidInvoice.Map(invoices);
             WriteOffInvoice.Map(invoices);
             PayInvoice.Map(invoices);

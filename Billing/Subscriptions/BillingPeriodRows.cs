@@ -31,6 +31,7 @@ public sealed class BillingPeriodRows : Projection
             {
                 SubscriptionStarted it => Opened(it.FirstNumber, it.StartedAt, it.PeriodEnd),
                 PeriodClosed it => Closed(it),
+                TrialEndChanged it => EndsAt(it.TrialEnd),
                 CancellationScheduled it => EndsAt(it.EndsAt),
                 PlanChangeScheduled it => EndsAt(it.EffectiveAt),
                 NothingLate { NextEnd: { } next } => EndsAt(next),

@@ -26,6 +26,9 @@ public sealed record PlanSpan(
         new(change.PlanId, change.PlanVersion, change.EffectiveAt, End: null, change.Cycle, change.EffectiveAt < trialEnd),
     ];
 
+    public static IReadOnlyList<PlanSpan> WithCycle(IReadOnlyList<PlanSpan> plans, BillingCycle cycle) =>
+        [.. plans.SkipLast(1), plans[^1] with { Cycle = cycle }];
+
     public static IReadOnlyList<PlanSpan> Paid(IReadOnlyList<PlanSpan> plans, Instant from) =>
         [.. Ended(plans, from), plans[^1] with { Start = from, Trial = false }];
 }

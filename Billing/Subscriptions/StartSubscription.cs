@@ -15,7 +15,7 @@ namespace Platform.Billing.Subscriptions;
 public static class StartSubscription
 {
     public const int BackdateYearsMax = 1;
-    public const int TrialYearsMax = 2;
+    public static readonly Duration TrialMax = Duration.FromDays(366 * 2);
 
     /// <param name="PlanVersion">The newest one if absent.</param>
     /// <param name="StartedAt">Now if absent; at most a year ago, and not in the future.</param>
@@ -43,7 +43,7 @@ public static class StartSubscription
         if (command.StartedAt < command.At - Duration.FromDays(366 * BackdateYearsMax))
             return Refusal.Because("subscription.starts_too_early", "A subscription can start at most a year ago.", "started_at");
 
-        if (command.TrialEnd > command.StartedAt + Duration.FromDays(366 * TrialYearsMax))
+        if (command.TrialEnd > command.StartedAt + TrialMax)
             return Refusal.Because("subscription.trial_too_long", "A trial ends at most two years after the start.", "trial_end");
 
         var (tenant, plan, version) = (command.Tenant, command.Plan!, command.PlanVersion ?? command.Plan!.LatestVersion);

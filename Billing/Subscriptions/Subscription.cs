@@ -13,6 +13,7 @@ namespace Platform.Billing.Subscriptions;
 [JsonDerivedType(typeof(PlanChangeScheduled), "subscription.plan_change_scheduled.v1")]
 [JsonDerivedType(typeof(PlanChangeWithdrawn), "subscription.plan_change_withdrawn.v1")]
 [JsonDerivedType(typeof(PlanChanged), "subscription.plan_changed.v1")]
+[JsonDerivedType(typeof(TrialEndChanged), "subscription.trial_end_changed.v1")]
 [JsonDerivedType(typeof(TrialEnded), "subscription.trial_ended.v1")]
 [JsonDerivedType(typeof(QuantityChanged), "subscription.quantity_changed.v1")]
 [JsonDerivedType(typeof(SubscriptionPaused), "subscription.paused.v1")]
@@ -53,6 +54,10 @@ public sealed record PeriodClosed(
     int Number, Instant Start, Instant End, Instant NextEnd, InvoiceId InvoiceId, long UsageThrough, Guid? RequestId,
     Instant At,
     [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] PrepaidFee? Prepaid = null) : SubscriptionEvent;
+
+/// <summary>The running trial, and its period, end at another time than agreed before.</summary>
+/// <param name="Cycle">The billing periods of the plan that runs, where they are paid.</param>
+public sealed record TrialEndChanged(Instant TrialEnd, BillingCycle Cycle, Instant At) : SubscriptionEvent;
 
 /// <summary>Follows the close of the trial: the first paid period began then.</summary>
 public sealed record TrialEnded(Instant EndedAt, Instant At) : SubscriptionEvent;
@@ -136,6 +141,9 @@ public sealed record Subscription(
 
     public bool InTrial => Plans[^1].Trial;
 
+    /// <summary>No trial of the subscription ends later.</summary>
+    public Instant TrialEndMax => Plans[0].Start + StartSubscription.TrialMax;
+
     private DateTimeZone Zone => DateTimeZoneProviders.Tzdb[TimeZone];
 
     /// <summary>
@@ -158,6 +166,10 @@ public sealed record Subscription(
             _ => kept with { Anchor = date },
         };
     }
+
+    /// <summary>The paid periods of the plan that runs, where its trial ends at <paramref name="end"/>; anniversaries count from there.</summary>
+    public BillingCycle CycleAfterTrial(Instant end) =>
+        Anchor == BillingAnchor.Anniversary ? Cycle with { Anchor = end.InZone(Zone).Date } : Cycle;
 
     /// <summary>Where a period ends that begins or goes on at <paramref name="start"/>.</summary>
     public Instant PeriodEndFrom(Instant start)
@@ -197,6 +209,12 @@ public sealed record Subscription(
             LastClosed = it,
             Fee = subscription.Fee.Since(it.End),
             Prepaid = it.Prepaid,
+        },
+        TrialEndChanged it => subscription with
+        {
+            TrialEnd = it.TrialEnd,
+            PeriodEnd = it.TrialEnd,
+            Plans = PlanSpan.WithCycle(subscription.Plans, it.Cycle),
         },
         TrialEnded it => subscription with { Plans = PlanSpan.Paid(subscription.Plans, it.EndedAt) },
         QuantityChanged it => subscription with { Fee = subscription.Fee.WithQuantity(it.Quantity, it.EffectiveAt) },

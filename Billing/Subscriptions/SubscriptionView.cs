@@ -103,6 +103,12 @@ public sealed class SubscriptionProjection : DocumentProjection<SubscriptionView
                 CurrentPeriod = open.EndedAt is null ? new(it.Number + 1, it.End, it.NextEnd) : null,
                 LastInvoiceId = it.InvoiceId,
             },
+            ({ } open, TrialEndChanged it) => open with
+            {
+                CurrentPeriod = open.CurrentPeriod! with { End = it.TrialEnd },
+                TrialEnd = it.TrialEnd,
+                Plans = PlanSpan.WithCycle(open.Plans, it.Cycle),
+            },
             ({ } open, TrialEnded it) => open with { Plans = PlanSpan.Paid(open.Plans, it.EndedAt) },
             ({ } open, QuantityChanged it) => WithFee(open, open.Fee.WithQuantity(it.Quantity, it.EffectiveAt), it.At),
             ({ } open, SubscriptionPaused it) => WithFee(open, open.Fee.WithPause(paused: true, it.EffectiveAt), it.At),

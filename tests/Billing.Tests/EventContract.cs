@@ -49,6 +49,7 @@ public class EventContract
         { "subscription.cancellation_scheduled.v1", CancelledAt(FirstOfFebruary) },
         { "subscription.cancellation_withdrawn.v1", new CancellationWithdrawn(Noon) },
         { "subscription.ended.v1", Ended() },
+        { "subscription.trial_end_changed.v1", new TrialEndChanged(FirstOfMarch, Monthly, Noon) },
         { "subscription.trial_ended.v1", new TrialEnded(FirstOfFebruary, FirstOfFebruary) },
         { "subscription.quantity_changed.v1", new QuantityChanged(Quantity: 5, FirstOfFebruary, Noon) },
         { "subscription.paused.v1", new SubscriptionPaused(FirstOfFebruary, Noon) },
