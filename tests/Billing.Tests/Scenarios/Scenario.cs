@@ -21,20 +21,27 @@ internal sealed partial class Scenario
     private readonly DateTimeZone zone;
     private readonly string currency;
     // The catalog is shared with all tests, whose keys are others.
-    private readonly string prefix = $"s{Guid.CreateVersion7():n}.";
+    private readonly string prefix;
     private Instant now;
     private int reported;
 
-    private Scenario(BillingHost billing, TestTenant company, DateTimeZone zone, string currency, Instant now) =>
-        (this.billing, this.company, this.zone, this.currency, this.now) = (billing, company, zone, currency, now);
+    private Scenario(BillingHost billing, TestTenant company, DateTimeZone zone, string currency, string prefix, Instant now) =>
+        (this.billing, this.company, this.zone, this.currency, this.prefix, this.now) = (billing, company, zone, currency, prefix, now);
 
-    public static async Task<Scenario> Begin(
-        BillingHost billing, string at, string zone = "Etc/UTC", string currency = "EUR", int anchorDay = 1)
+    public static Task<Scenario> Begin(
+        BillingHost billing, string at, string zone = "Etc/UTC", string currency = "EUR", int anchorDay = 1) =>
+        Begin(billing, at, zone, currency, anchorDay, prefix: $"s{Guid.CreateVersion7():n}.");
+
+    private static async Task<Scenario> Begin(
+        BillingHost billing, string at, string zone, string currency, int anchorDay, string prefix)
     {
         var known = DateTimeZoneProviders.Tzdb[zone];
         var begin = Parse(at, known);
-        return new(billing, await billing.NewTenant(zone, currency, anchorDay, Text(begin)), known, currency, begin);
+        return new(billing, await billing.NewTenant(zone, currency, anchorDay, Text(begin)), known, currency, prefix, begin);
     }
+
+    /// <summary>Another tenant of the same company, which finds the meters and plans of this one.</summary>
+    public Task<Scenario> Sister(string at, string zone, string currency) => Begin(billing, at, zone, currency, anchorDay: 1, prefix);
 
     public TenantId Id => company.Id;
 
