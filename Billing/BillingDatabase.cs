@@ -158,6 +158,7 @@ public static class Sql
     public static NpgsqlParameter P(int value) => new NpgsqlParameter<int> { TypedValue = value };
     public static NpgsqlParameter P(string value) => new NpgsqlParameter<string> { TypedValue = value };
     public static NpgsqlParameter P(Guid[] value) => new NpgsqlParameter<Guid[]> { TypedValue = value };
+    public static NpgsqlParameter P(Guid?[] value) => new NpgsqlParameter<Guid?[]> { TypedValue = value };
     public static NpgsqlParameter P(long[] value) => new NpgsqlParameter<long[]> { TypedValue = value };
     public static NpgsqlParameter P(int[] value) => new NpgsqlParameter<int[]> { TypedValue = value };
     public static NpgsqlParameter P(string[] value) => new NpgsqlParameter<string[]> { TypedValue = value };

@@ -10,6 +10,7 @@ using Platform.Billing.Invoices;
 using Platform.Billing.Ledger;
 using Platform.Billing.Payments;
 using Platform.Billing.Rating;
+using Platform.Billing.Revenue;
 using Platform.Billing.Subscriptions;
 using Platform.Billing.Taxes;
 using Platform.Billing.Tenants;
@@ -125,6 +126,15 @@ namespace Platform.Billing;
 [JsonSerializable(typeof(RecordPayment.NewPayment))]
 [JsonSerializable(typeof(SandboxWebhook.GatewayEvent))]
 [JsonSerializable(typeof(Page<ReceivablesAgeing>))]
+[JsonSerializable(typeof(RecurringRevenue))]
+[JsonSerializable(typeof(MonthlyRecurringRevenue.Mrr))]
+[JsonSerializable(typeof(Page<MrrMonth>))]
+[JsonSerializable(typeof(Page<ProductRevenue>))]
+[JsonSerializable(typeof(Page<TenantMargin>))]
+[JsonSerializable(typeof(CostRateEvent))]
+[JsonSerializable(typeof(CostRateView))]
+[JsonSerializable(typeof(Page<CostRateView>))]
+[JsonSerializable(typeof(PublishCostRate.NewCostRate))]
 [JsonSerializable(typeof(Page<LedgerPosting>))]
 [JsonSerializable(typeof(LedgerBalances))]
 [JsonSerializable(typeof(UsageProof))]

@@ -11,6 +11,7 @@ using Platform.Billing.Invoices;
 using Platform.Billing.Ledger;
 using Platform.Billing.Payments;
 using Platform.Billing.Recurring;
+using Platform.Billing.Revenue;
 using Platform.Billing.Subscriptions;
 using Platform.Billing.Taxes;
 using Platform.Billing.Tenants;
@@ -50,6 +51,8 @@ builder.Services
     .AddSingleton<Projection, EntitlementsProjection>()
     .AddSingleton<Projection, InvoiceProjection>()
     .AddSingleton<Projection, LedgerEntries>()
+    .AddSingleton<Projection, RecurringRevenueProjection>()
+    .AddSingleton<Projection, CostRateProjection>()
     .AddSingleton<BilledPlans>()
     .AddSingleton<ComposeInvoice>()
     .AddSingleton<Projection, Receivables>()

@@ -10,6 +10,7 @@ using Platform.Billing.Ledger;
 using Platform.Billing.Paper;
 using Platform.Billing.Payments;
 using Platform.Billing.Rating;
+using Platform.Billing.Revenue;
 using Platform.Billing.Subscriptions;
 using Platform.Billing.Taxes;
 using Platform.Billing.Tenants;
@@ -141,6 +142,16 @@ public static class Routes
             SandboxWebhook.Map(app.MapGroup("/v1/payment-webhooks").WithTags("Payments"));
 
             ReceivablesAgeing.Map(app.MapGroup("/v1/receivables").WithTags("Receivables"));
+
+            var revenue = app.MapGroup("/v1/revenue").WithTags("Revenue");
+            MonthlyRecurringRevenue.Map(revenue);
+            MrrMonth.Map(revenue);
+            ProductRevenue.Map(revenue);
+            TenantMargin.Map(revenue);
+
+            var costRates = app.MapGroup("/v1/cost-rates").WithTags("Revenue");
+            PublishCostRate.Map(costRates);
+            CostRateView.Map(costRates);
 
             var ledger = app.MapGroup("/v1/ledger").WithTags("Ledger");
             LedgerPosting.Map(ledger);

@@ -7,6 +7,7 @@ using Platform.Billing.Coupons;
 using Platform.Billing.Entitlements;
 using Platform.Billing.Invoices;
 using Platform.Billing.Payments;
+using Platform.Billing.Revenue;
 using Platform.Billing.Subscriptions;
 using Platform.Billing.Taxes;
 using Platform.Billing.Tenants;
@@ -29,7 +30,7 @@ public static class Stored
         typeof(TenantEvent), typeof(ApiKeyEvent), typeof(MeterEvent), typeof(ProductEvent), typeof(PriceEvent), typeof(PlanEvent),
         typeof(AddOnEvent), typeof(SubscriptionEvent), typeof(SubscribedAddOnEvent), typeof(InvoiceEvent), typeof(PaymentMethodEvent),
         typeof(PaymentEvent), typeof(EntitlementsEvent), typeof(CouponEvent), typeof(CouponRedemptionEvent), typeof(TaxRateEvent),
-        typeof(TaxProfileEvent), typeof(WalletEvent), typeof(TopUpEvent));
+        typeof(TaxProfileEvent), typeof(WalletEvent), typeof(TopUpEvent), typeof(CostRateEvent));
 
     /// <summary>Every message this process publishes.</summary>
     public static readonly MessageTypes MessageTypes = new(

@@ -61,6 +61,15 @@ public readonly record struct PriceId(Guid Value) : IId<PriceId>
     public override string ToString() => Value.ToString();
 }
 
+[JsonConverter(typeof(IdConverter<CostRateId>))]
+public readonly record struct CostRateId(Guid Value) : IId<CostRateId>
+{
+    public static CostRateId New() => new(Guid.CreateVersion7());
+    public static CostRateId From(Guid value) => new(value);
+    public static bool TryParse(string? text, out CostRateId id) => Id.TryParse(text, out id);
+    public override string ToString() => Value.ToString();
+}
+
 [JsonConverter(typeof(IdConverter<AddOnId>))]
 public readonly record struct AddOnId(Guid Value) : IId<AddOnId>
 {

@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using NodaTime;
 using Platform.Billing.Invoices;
 using Platform.Billing.Rating;
@@ -17,11 +18,15 @@ public enum CreditNoteOutcome
 
 /// <summary>What is taken back of one line of the invoice.</summary>
 /// <param name="Line">The line's number on the invoice.</param>
-public sealed record CreditedLine(int Line, LineKind Kind, string Description, Money Amount);
+/// <param name="ProductId">What the line sold; absent where that is not told apart.</param>
+public sealed record CreditedLine(
+    int Line, LineKind Kind, string Description, Money Amount,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] ProductId? ProductId = null);
 
 /// <summary>A line of a finalized invoice.</summary>
 /// <param name="Left">What credit notes have left of its amount.</param>
-public sealed record CreditableLine(int Number, LineKind Kind, string Description, Money Left)
+/// <param name="ProductId">What it sold; null where that is not told apart.</param>
+public sealed record CreditableLine(int Number, LineKind Kind, string Description, Money Left, ProductId? ProductId = null)
 {
     public static IReadOnlyList<CreditableLine> Less(IReadOnlyList<CreditableLine> lines, IReadOnlyList<CreditedLine> credited) =>
     [

@@ -56,7 +56,7 @@ public static class IssueCreditNote
                 return Refusal.Because("credit_note.currency_differs", $"The invoice is in {line.Left.Currency}.", $"lines[{index}].amount");
             if (amount > line.Left)
                 return Refusal.Because("credit_note.exceeds_line", $"Of line {number} {line.Left} is left.", $"lines[{index}].amount");
-            lines.Add(new(number, line.Kind, line.Description, amount));
+            lines.Add(new(number, line.Kind, line.Description, amount, line.ProductId));
         }
 
         var zero = Money.Zero(invoice.Total.Currency);

@@ -125,7 +125,7 @@ public sealed record InvoiceTaxAdded(
 
 /// <param name="Number">Gapless per issuer and year, for example <c>2026-000042</c>.</param>
 /// <param name="Total">What the lines sum to, or zero where they take back more than they charge.</param>
-/// <param name="Amounts">What the lines sum to, by kind: the ledger posts from this event alone.</param>
+/// <param name="Amounts">What the lines sum to, by kind and product: the ledger posts from this event alone.</param>
 /// <param name="Terms">When and how it is to be paid.</param>
 /// <param name="UsageTree">Over the usage events that the invoice counts; absent in events from before there was one.</param>
 /// <param name="CreditApplied">What the wallet paid of the total, by grant; absent where it paid nothing.</param>
@@ -199,8 +199,8 @@ public sealed record Invoice(
         InvoiceLineAdded line => invoice with
         {
             Total = invoice.Total + line.Amount,
-            Amounts = InvoicedAmount.Add(invoice.Amounts, line.Kind, line.Amount),
-            Lines = [.. invoice.Lines, new(line.Line, line.Kind, line.Description, line.Amount)],
+            Amounts = InvoicedAmount.Add(invoice.Amounts, line.Kind, line.Amount, line.ProductId),
+            Lines = [.. invoice.Lines, new(line.Line, line.Kind, line.Description, line.Amount, line.ProductId)],
         },
         InvoiceFinalized it => invoice with
         {
@@ -221,7 +221,7 @@ public sealed record Invoice(
         InvoiceDiscountAdded it => invoice with
         {
             Total = invoice.Total - it.Amount,
-            Amounts = InvoicedAmount.Add(invoice.Amounts, LineKind.Discount, Money.Zero(it.Amount.Currency) - it.Amount),
+            Amounts = Less(invoice, invoice.Amounts, LineKind.Discount, it.Lines),
         },
         InvoiceTaxAdded { Inclusive: false } it => invoice with
         {
@@ -230,9 +230,7 @@ public sealed record Invoice(
         },
         InvoiceTaxAdded it => invoice with
         {
-            Amounts = InvoicedAmount.Add(
-                InvoicedAmount.Add(invoice.Amounts, LineKind.Tax, it.Amount), LineKind.IncludedTax,
-                Money.Zero(it.Amount.Currency) - it.Amount),
+            Amounts = Less(invoice, InvoicedAmount.Add(invoice.Amounts, LineKind.Tax, it.Amount), LineKind.IncludedTax, it.Lines),
         },
         SettlementEvent it => invoice with
         {
@@ -241,4 +239,11 @@ public sealed record Invoice(
         },
         _ => throw new UnreachableException($"Invoice does not know {@event.GetType().Name}."),
     };
+
+    // Each part is taken off what its line's product earns.
+    private static IReadOnlyList<InvoicedAmount> Less(
+        Invoice invoice, IReadOnlyList<InvoicedAmount> amounts, LineKind kind, IReadOnlyList<LinePart> parts) =>
+        parts.Aggregate(amounts, (sum, part) => InvoicedAmount.Add(
+            sum, kind, Money.Zero(part.Amount.Currency) - part.Amount,
+            invoice.Lines.FirstOrDefault(line => line.Number == part.Line)?.ProductId));
 }

@@ -65,13 +65,13 @@ public sealed class LedgerEntries : Projection
             .ToList();
         return Command(
             $"""
-            insert into {table} (tenant_id, position, place, account, kind, currency, amount)
-            select * from unnest($1, $2, $3, $4, $5, $6, $7)
+            insert into {table} (tenant_id, position, place, account, kind, currency, amount, product_id)
+            select * from unnest($1, $2, $3, $4, $5, $6, $7, $8)
             """,
             Sql.P([.. entries.Select(it => it.Event.Stream.TenantId)]), Sql.P([.. entries.Select(it => it.Event.Position.Number)]),
             Sql.P([.. entries.Select(it => it.Place)]), Sql.P([.. entries.Select(it => NameOf(it.Entry.Account))]),
             Sql.P([.. entries.Select(it => NameOf(it.Entry.Kind))]), Sql.P([.. entries.Select(it => it.Entry.Amount.Currency.Code)]),
-            Sql.P([.. entries.Select(it => it.Entry.Amount.MinorUnits)]));
+            Sql.P([.. entries.Select(it => it.Entry.Amount.MinorUnits)]), Sql.P([.. entries.Select(it => it.Entry.ProductId?.Value)]));
     }
 
     // One row per balance: a statement cannot change a row twice.

@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using Microsoft.AspNetCore.Http.HttpResults;
 using NodaTime;
 using Npgsql;
@@ -18,7 +19,10 @@ public sealed record LedgerPosting(
 {
     /// <param name="Kind">The kind of line, where the account is kept by it.</param>
     /// <param name="Amount">Above zero.</param>
-    public sealed record PostedEntry(Account Account, LineKind? Kind, Side Side, Money Amount);
+    /// <param name="ProductId">What was sold; absent on other accounts, and where that is not told apart.</param>
+    public sealed record PostedEntry(
+        Account Account, LineKind? Kind, Side Side, Money Amount,
+        [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] ProductId? ProductId = null);
 
     public enum Side
     {
@@ -36,7 +40,8 @@ public sealed record LedgerPosting(
             """
             select posting.position, posting.event_type, posting.stream_type, posting.stream_id, posting.at,
                    array_agg(entry.account order by entry.place), array_agg(entry.kind order by entry.place),
-                   array_agg(entry.currency order by entry.place), array_agg(entry.amount order by entry.place)
+                   array_agg(entry.currency order by entry.place), array_agg(entry.amount order by entry.place),
+                   array_agg(entry.product_id order by entry.place)
             from (
                 select * from billing.ledger_postings
                 where tenant_id = $1 and position > $2 and ($4 is null or stream_id = $4) order by position limit $3
@@ -55,9 +60,10 @@ public sealed record LedgerPosting(
     private static IEnumerable<PostedEntry> EntriesOf(NpgsqlDataReader row)
     {
         var (accounts, kinds) = (row.GetFieldValue<string[]>(5), row.GetFieldValue<string[]>(6));
-        var (currencies, amounts) = (row.GetFieldValue<string[]>(7), row.GetFieldValue<long[]>(8));
+        var (currencies, amounts, products) =
+            (row.GetFieldValue<string[]>(7), row.GetFieldValue<long[]>(8), row.GetFieldValue<Guid?[]>(9));
         return accounts.Select((account, at) => new PostedEntry(
             LedgerEntries.AccountNamed(account), LedgerEntries.KindNamed(kinds[at]), amounts[at] > 0 ? Side.Debit : Side.Credit,
-            new(Math.Abs(amounts[at]), Currency.Parse(currencies[at]))));
+            new(Math.Abs(amounts[at]), Currency.Parse(currencies[at])), products[at] is { } product ? new(product) : null));
     }
 }

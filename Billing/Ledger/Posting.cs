@@ -7,14 +7,16 @@ namespace Platform.Billing.Ledger;
 /// <summary>One side of a posting.</summary>
 /// <param name="Kind">The kind of line that revenue was moved by; null on other accounts.</param>
 /// <param name="Amount">Above zero debits the account, below zero credits it.</param>
-public sealed record Entry(Account Account, Money Amount, LineKind? Kind = null)
+/// <param name="ProductId">What was sold; null on other accounts, and where that is not told apart.</param>
+public sealed record Entry(Account Account, Money Amount, LineKind? Kind = null, ProductId? ProductId = null)
 {
     /// <summary>A negative amount is a credit.</summary>
-    public static Entry Debit(Account account, Money amount, LineKind? kind = null) => new(account, amount, kind);
+    public static Entry Debit(Account account, Money amount, LineKind? kind = null, ProductId? product = null) =>
+        new(account, amount, kind, product);
 
     /// <summary>A negative amount is a debit.</summary>
-    public static Entry Credit(Account account, Money amount, LineKind? kind = null) =>
-        new(account, Money.Zero(amount.Currency) - amount, kind);
+    public static Entry Credit(Account account, Money amount, LineKind? kind = null, ProductId? product = null) =>
+        new(account, Money.Zero(amount.Currency) - amount, kind, product);
 }
 
 /// <summary>What one event means for the accounts: debits equal credits in every currency.</summary>

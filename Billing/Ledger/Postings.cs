@@ -31,13 +31,13 @@ public static class Postings
             it.At,
             [
                 Entry.Debit(Account.Receivable, it.Sum),
-                .. it.Amounts.Select(each => Entry.Credit(AccountOf(each.Kind), each.Amount, each.Kind)),
+                .. it.Amounts.Select(each => Entry.Credit(AccountOf(each.Kind), each.Amount, each.Kind, each.ProductId)),
             ]),
         InvoiceVoided it => Posting.Balanced(
             it.At,
             [
                 Entry.Credit(Account.Receivable, it.Total),
-                .. it.Amounts.Select(each => Entry.Debit(AccountOf(each.Kind), each.Amount, each.Kind)),
+                .. it.Amounts.Select(each => Entry.Debit(AccountOf(each.Kind), each.Amount, each.Kind, each.ProductId)),
             ]),
         InvoiceMarkedUncollectible it => Posting.Balanced(
             it.At, Entry.Debit(Account.BadDebt, it.Amount), Entry.Credit(Account.Receivable, it.Amount)),
@@ -51,8 +51,9 @@ public static class Postings
         CreditNoteIssued it => Posting.Balanced(
             it.At,
             [
-                .. it.Lines.GroupBy(line => line.Kind).Select(kind => Entry.Debit(
-                    AccountOf(kind.Key), kind.Aggregate(Money.Zero(it.Total.Currency), (sum, line) => sum + line.Amount), kind.Key)),
+                .. it.Lines.GroupBy(line => (line.Kind, line.ProductId)).Select(sold => Entry.Debit(
+                    AccountOf(sold.Key.Kind), sold.Aggregate(Money.Zero(it.Total.Currency), (sum, line) => sum + line.Amount),
+                    sold.Key.Kind, sold.Key.ProductId)),
                 Entry.Credit(Account.Receivable, it.Total),
             ]),
         // Its payment has posted the money and the credit that it became.

@@ -59,8 +59,11 @@ public static class ChangePlan
             ? []
             : [Scheduled(subscription.PeriodEnd)];
 
-        PlanChangeScheduled Scheduled(Instant effective) => new(
-            plan, version, subscription.CycleFrom(effective, command.Plan.TermsOf(version)!), effective, command.Now);
+        PlanChangeScheduled Scheduled(Instant effective)
+        {
+            var terms = command.Plan.TermsOf(version)!;
+            return new(plan, version, subscription.CycleFrom(effective, terms), terms.RecurringFee, effective, command.Now);
+        }
     }
 
     public static void Map(RouteGroupBuilder subscriptions) =>

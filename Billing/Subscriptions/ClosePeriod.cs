@@ -57,7 +57,8 @@ public static class ClosePeriod
         {
             { EndedAt: not null } => [],
             { EndsAt: { } last } when last == end => [new SubscriptionEnded(end, at)],
-            { NextPlan: { } next } when next.EffectiveAt == end => [new PlanChanged(next.PlanId, next.PlanVersion, next.Cycle, end, at)],
+            { NextPlan: { } next } when next.EffectiveAt == end =>
+                [new PlanChanged(next.PlanId, next.PlanVersion, next.Cycle, next.RecurringFee, end, at)],
             { InTrial: true, TrialEnd: { } last } when last == end => [new TrialEnded(end, at)],
             _ => [],
         };

@@ -57,7 +57,7 @@ public static class StartSubscription
         [
             new SubscriptionStarted(
                 command.SubscriptionId, tenant.TenantId, plan.PlanId, version, tenant.TimeZone, command.Anchor, tenant.BillingAnchorDay,
-                cycle, command.StartedAt, firstEnd, command.Quantity, command.At, trialEnd),
+                cycle, terms.RecurringFee, command.StartedAt, firstEnd, command.Quantity, command.At, trialEnd),
         ];
     }
 

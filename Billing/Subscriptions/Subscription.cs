@@ -29,11 +29,12 @@ public abstract record SubscriptionEvent;
 /// <param name="StartedAt">
 /// Start of the first period; it ends at <paramref name="PeriodEnd"/>, or at once where a fee in advance is owed from the beginning.
 /// </param>
+/// <param name="RecurringFee">Of the plan's version: for each billing period and unit of the quantity.</param>
 /// <param name="Quantity">How many times the plan's fee is owed.</param>
 /// <param name="TrialEnd">Where the first paid period begins; absent without a trial.</param>
 public sealed record SubscriptionStarted(
     SubscriptionId SubscriptionId, TenantId TenantId, PlanId PlanId, int PlanVersion, string TimeZone, BillingAnchor Anchor,
-    int BillingAnchorDay, BillingCycle Cycle, Instant StartedAt, Instant PeriodEnd, int Quantity, Instant At,
+    int BillingAnchorDay, BillingCycle Cycle, Money RecurringFee, Instant StartedAt, Instant PeriodEnd, int Quantity, Instant At,
     [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] Instant? TrialEnd = null) : SubscriptionEvent
 {
     /// <summary>0 for the moment at which a fee in advance is billed, so that the first period with length is the first.</summary>
@@ -73,14 +74,15 @@ public sealed record SubscriptionResumed(Instant EffectiveAt, Instant At) : Subs
 
 /// <param name="EffectiveAt">The end of the running period: its own, or earlier where the plan was asked to change at once.</param>
 /// <param name="Cycle">The billing periods on the new plan.</param>
+/// <param name="RecurringFee">The new plan's: for each of its billing periods and unit of the quantity.</param>
 public sealed record PlanChangeScheduled(
-    PlanId PlanId, int PlanVersion, BillingCycle Cycle, Instant EffectiveAt, Instant At) : SubscriptionEvent;
+    PlanId PlanId, int PlanVersion, BillingCycle Cycle, Money RecurringFee, Instant EffectiveAt, Instant At) : SubscriptionEvent;
 
 public sealed record PlanChangeWithdrawn(Instant At) : SubscriptionEvent;
 
 /// <summary>Follows the close of the last period on the plan before; the period that began then is on this plan.</summary>
 public sealed record PlanChanged(
-    PlanId PlanId, int PlanVersion, BillingCycle Cycle, Instant EffectiveAt, Instant At) : SubscriptionEvent;
+    PlanId PlanId, int PlanVersion, BillingCycle Cycle, Money RecurringFee, Instant EffectiveAt, Instant At) : SubscriptionEvent;
 
 /// <summary>What becomes of a fee that was billed in advance for a time after the end.</summary>
 public enum FeeRefund

@@ -20,7 +20,8 @@ public class PureCoreSpecs
     public static TheoryData<string> Areas =>
     [
         "Billing.Rating", "Billing.Coupons.ApplyCoupons", "Billing.Taxes.ComputeTax", "Billing.Ledger.Postings", "Billing.Wallets.BurnDown",
-        "Billing.Subscriptions.BillingPeriods", "Scheduler.Placement", "Scheduler.Fleet.Judgement",
+        "Billing.Subscriptions.BillingPeriods", "Billing.Revenue.RecurringRevenue", "Billing.Revenue.RecurringSubscription",
+        "Scheduler.Placement", "Scheduler.Fleet.Judgement",
     ];
 
     [Theory, MemberData(nameof(Areas))]

@@ -9,6 +9,7 @@ using Platform.Billing.Entitlements;
 using Platform.Billing.Invoices;
 using Platform.Billing.Payments;
 using Platform.Billing.Rating;
+using Platform.Billing.Revenue;
 using Platform.Billing.Subscriptions;
 using Platform.Billing.Taxes;
 using Platform.Billing.Tenants;
@@ -40,6 +41,7 @@ public class EventContract
         { "meter.version_published.v1", MeterVersionPublished() },
         { "product.defined.v1", ProductDefined() },
         { "price.published.v1", PricePublished() },
+        { "cost_rate.published.v1", CostRatePublished() },
         { "add_on.defined.v1", AddOnDefined() },
         { "subscribed_add_on.attached.v1", AddOnAttached() },
         { "subscribed_add_on.removed.v1", new AddOnRemoved(Noon) },
@@ -55,9 +57,9 @@ public class EventContract
         { "subscription.paused.v1", new SubscriptionPaused(FirstOfFebruary, Noon) },
         { "subscription.resumed.v1", new SubscriptionResumed(Noon, Noon) },
         { "subscription.nothing_late.v1", new NothingLate(FirstOfMarch, UsageThrough: 18, FirstOfMarch) },
-        { "subscription.plan_change_scheduled.v1", new PlanChangeScheduled(ThePlan, PlanVersion: 2, Monthly, FirstOfMarch, Noon) },
+        { "subscription.plan_change_scheduled.v1", new PlanChangeScheduled(ThePlan, PlanVersion: 2, Monthly, TheFee, FirstOfMarch, Noon) },
         { "subscription.plan_change_withdrawn.v1", new PlanChangeWithdrawn(Noon) },
-        { "subscription.plan_changed.v1", new PlanChanged(ThePlan, PlanVersion: 2, Monthly, FirstOfFebruary, FirstOfFebruary) },
+        { "subscription.plan_changed.v1", new PlanChanged(ThePlan, PlanVersion: 2, Monthly, TheFee, FirstOfFebruary, FirstOfFebruary) },
         { "entitlements.changed.v1", EntitlementsChanged() },
         { "invoice.drafted.v1", Drafted() },
         { "invoice.line_added.v1", Line() },
@@ -256,6 +258,19 @@ public class EventContract
     }
 
     [Fact]
+    public void A_finalized_invoice_keeps_what_each_product_earned()
+    {
+        var sample = Finalized() with
+        {
+            Amounts = [new(LineKind.Usage, new(80_00, Currency.EUR), TheProduct), new(LineKind.Usage, new(20_00, Currency.EUR))],
+        };
+        var json = Stored.Events.Serialize(sample);
+
+        Approve.Text(Pretty.Json(json) + "\n", "invoice.finalized.v1.products.json");
+        Stored.Events.Deserialize("invoice.finalized.v1", json).ShouldBe(sample);
+    }
+
+    [Fact]
     public void A_progressive_invoice_says_so()
     {
         var sample = Drafted() with { Progressive = true };
@@ -275,6 +290,7 @@ public class EventContract
         Fold.After(Meter.Initial, Of<MeterEvent>()).Definition.ShouldNotBeNull();
         Fold.After(Product.Initial, Of<ProductEvent>()).Exists.ShouldBeTrue();
         Fold.After(Price.Initial, Of<PriceEvent>()).Exists.ShouldBeTrue();
+        Fold.After(CostRate.Initial, Of<CostRateEvent>()).Exists.ShouldBeTrue();
         Fold.After(AddOn.Initial, Of<AddOnEvent>()).Exists.ShouldBeTrue();
         Fold.After(SubscribedAddOn.Initial, Of<SubscribedAddOnEvent>()).IsRemoved.ShouldBeTrue();
         Fold.After(Plan.Initial, Of<PlanEvent>()).LatestVersion.ShouldBe(1);

@@ -8,6 +8,7 @@ using Platform.Billing.Entitlements;
 using Platform.Billing.Invoices;
 using Platform.Billing.Payments;
 using Platform.Billing.Rating;
+using Platform.Billing.Revenue;
 using Platform.Billing.Subscriptions;
 using Platform.Billing.Taxes;
 using Platform.Billing.Tenants;
@@ -39,6 +40,7 @@ internal static class History
     public static readonly PriceId ThePrice = new(Guid.Parse("0198c0de-0000-7000-8000-000000000061"));
     public static readonly AddOnId TheAddOn = new(Guid.Parse("0198c0de-0000-7000-8000-000000000062"));
     public static readonly SubscribedAddOnId TheSubscribedAddOn = new(Guid.Parse("0198c0de-0000-7000-8000-000000000063"));
+    public static readonly CostRateId TheCostRate = new(Guid.Parse("0198c0de-0000-7000-8000-000000000064"));
     public static readonly ApiKeyId TheKey = new(Guid.Parse("0198c0de-0000-7000-8000-000000000006"));
     public static readonly PaymentId ThePayment = new(Guid.Parse("0198c0de-0000-7000-8000-000000000011"));
     public static readonly PaymentMethodId ThePaymentMethod = new(Guid.Parse("0198c0de-0000-7000-8000-000000000012"));
@@ -70,6 +72,9 @@ internal static class History
 
     public static readonly BillingCycle Monthly = new(BillingInterval.Month, new(2026, 1, 1));
 
+    /// <summary>That of <see cref="Terms"/>.</summary>
+    public static readonly Money TheFee = new(100_00, Currency.EUR);
+
     public static PlanTerms Terms(
         long feeCents = 100_00, Proration proration = Proration.Days, decimal unitPrice = 0.0000025m) => new(
         "Standard", Currency.EUR, new(feeCents, Currency.EUR), proration,
@@ -82,6 +87,9 @@ internal static class History
 
     public static PricePublished PricePublished() =>
         new(ThePrice, TenantId.Operator, "gpu-hour.h100", Currency.USD, UnitAmount: 2.10m, FirstOfFebruary, Noon);
+
+    public static CostRatePublished CostRatePublished(decimal unitCost = 0.0004m, Instant? from = null, Currency? currency = null) => new(
+        TheCostRate, TheMeter, "gpu-time", MeterVersion: 1, currency ?? Currency.EUR, unitCost, from ?? FirstOfFebruary, Noon);
 
     public static AddOnDefined AddOnDefined(AddOnKind kind = AddOnKind.Recurring) =>
         new(TheAddOn, "static-ip", "Static address", new(3_10, Currency.EUR), kind, Noon, TheProduct);
@@ -97,8 +105,8 @@ internal static class History
         Noon);
 
     public static SubscriptionStarted Started() => new(
-        TheSubscription, TheTenant, ThePlan, PlanVersion: 1, "Etc/UTC", BillingAnchor.Calendar, BillingAnchorDay: 1, Monthly, FirstOfJanuary,
-        FirstOfFebruary, Quantity: 1, FirstOfJanuary);
+        TheSubscription, TheTenant, ThePlan, PlanVersion: 1, "Etc/UTC", BillingAnchor.Calendar, BillingAnchorDay: 1, Monthly, TheFee,
+        FirstOfJanuary, FirstOfFebruary, Quantity: 1, FirstOfJanuary);
 
     public static PeriodClosed JanuaryClosed(Guid? request = null) => new(
         Number: 1, FirstOfJanuary, FirstOfFebruary, FirstOfMarch, TheInvoice, UsageThrough: 17, request, FirstOfFebruary);

@@ -180,7 +180,9 @@ public sealed class ClosePeriodsSpecs(OwnBillingHost billing) : IClassFixture<Ow
     public async Task Every_view_rebuilt_from_its_events_is_the_same()
     {
         var tenant = await billing.NewTenant();
-        var subscription = await BillingHost.Subscribe(tenant, await billing.NewCatalog(), startedAt: "2026-01-20T00:00:00Z");
+        var catalog = await billing.NewCatalog();
+        var subscription = await BillingHost.Subscribe(tenant, catalog, startedAt: "2026-01-20T00:00:00Z");
+        await billing.Operator.Post("/v1/cost-rates", new { meter = catalog.Gpu, unit_cost = "0.00004", currency = "EUR" });
         (await tenant.Admin.Post("/v1/payment-methods", new { token = "tok_success" })).Status.ShouldBe(201);
         await Use(tenant, "1", "2026-01-25T00:00:00Z");
         await OfEverything(tenant, subscription);
@@ -207,7 +209,7 @@ public sealed class ClosePeriodsSpecs(OwnBillingHost billing) : IClassFixture<Ow
                 "tenants", "api_keys", "meters", "products", "prices", "plans", "add_ons", "subscriptions", "subscribed_add_ons",
                 "billing_periods", "entitlements", "invoices", "ledger_entries", "receivables", "payment_methods", "payments",
                 "coupons", "coupon_redemptions", "tax_rates", "tax_profiles",
-                "credit_notes", "credit_grants", "wallet_transactions", "top_ups",
+                "credit_notes", "credit_grants", "wallet_transactions", "top_ups", "recurring_revenue", "cost_rates",
             ],
             ignoreOrder: true);
 

@@ -17,27 +17,27 @@ public class PostingsSpecs
     {
         {
             "an invoice is owed and earned", Invoiced((LineKind.RecurringFee, 31_00), (LineKind.Usage, 12_50)),
-            [(Receivable, null, 43_50), (Revenue, LineKind.RecurringFee, -31_00), (Revenue, LineKind.Usage, -12_50)]
+            [(Receivable, null, 43_50), (Account.Revenue, LineKind.RecurringFee, -31_00), (Account.Revenue, LineKind.Usage, -12_50)]
         },
         {
             "what late usage takes back is earned no more", Invoiced((LineKind.RecurringFee, 31_00), (LineKind.LateUsage, -1_00)),
-            [(Receivable, null, 30_00), (Revenue, LineKind.RecurringFee, -31_00), (Revenue, LineKind.LateUsage, 1_00)]
+            [(Receivable, null, 30_00), (Account.Revenue, LineKind.RecurringFee, -31_00), (Account.Revenue, LineKind.LateUsage, 1_00)]
         },
         {
             "what is taken back beyond what is charged is owed to the tenant",
             Invoiced((LineKind.Usage, 2_00), (LineKind.LateUsage, -50_00)) with { Total = Euro(0), ToWallet = Euro(48_00) },
-            [(Receivable, null, -48_00), (Revenue, LineKind.Usage, -2_00), (Revenue, LineKind.LateUsage, 50_00)]
+            [(Receivable, null, -48_00), (Account.Revenue, LineKind.Usage, -2_00), (Account.Revenue, LineKind.LateUsage, 50_00)]
         },
         {
             "a credit note takes back what was earned", CreditNote() with { At = FirstOfFebruary },
-            [(Revenue, LineKind.RecurringFee, 10_00), (Revenue, LineKind.Usage, 2_50), (Receivable, null, -12_50)]
+            [(Account.Revenue, LineKind.RecurringFee, 10_00), (Account.Revenue, LineKind.Usage, 2_50), (Receivable, null, -12_50)]
         },
         {
             "a void takes back what the invoice moved",
             new InvoiceVoided(
                 Euro(30_00), [new(LineKind.RecurringFee, Euro(31_00)), new(LineKind.LateUsage, Euro(-1_00))], "Wrong customer",
                 FirstOfFebruary),
-            [(Receivable, null, -30_00), (Revenue, LineKind.RecurringFee, 31_00), (Revenue, LineKind.LateUsage, -1_00)]
+            [(Receivable, null, -30_00), (Account.Revenue, LineKind.RecurringFee, 31_00), (Account.Revenue, LineKind.LateUsage, -1_00)]
         },
         {
             "what is given up is bad debt", new InvoiceMarkedUncollectible(Euro(60_00), "Insolvent", FirstOfFebruary),
@@ -55,15 +55,15 @@ public class PostingsSpecs
         {
             "a discount is not earned, and tax is owed to the authorities",
             Invoiced((LineKind.Usage, 100_00), (LineKind.Discount, -25_00), (LineKind.Tax, 14_25)),
-            [(Receivable, null, 89_25), (Revenue, LineKind.Usage, -100_00), (Revenue, LineKind.Discount, 25_00), (TaxPayable, LineKind.Tax, -14_25)]
+            [(Receivable, null, 89_25), (Account.Revenue, LineKind.Usage, -100_00), (Account.Revenue, LineKind.Discount, 25_00), (TaxPayable, LineKind.Tax, -14_25)]
         },
         {
             "tax that prices contain is owed to the authorities and not earned",
             Invoiced((LineKind.Usage, 119_00), (LineKind.Tax, 19_00), (LineKind.IncludedTax, -19_00)),
-            [(Receivable, null, 119_00), (Revenue, LineKind.Usage, -119_00), (TaxPayable, LineKind.Tax, -19_00), (Revenue, LineKind.IncludedTax, 19_00)]
+            [(Receivable, null, 119_00), (Account.Revenue, LineKind.Usage, -119_00), (TaxPayable, LineKind.Tax, -19_00), (Account.Revenue, LineKind.IncludedTax, 19_00)]
         },
         { "a line of zero moves nothing", Invoiced((LineKind.Usage, 0), (LineKind.RecurringFee, 31_00)),
-            [(Receivable, null, 31_00), (Revenue, LineKind.RecurringFee, -31_00)] },
+            [(Receivable, null, 31_00), (Account.Revenue, LineKind.RecurringFee, -31_00)] },
         {
             "a top-up is received and becomes credit", Received(50_00, applied: 50_00) with { Target = new TopUpTarget(Automatic: false) },
             [(Cash, null, 50_00), (Account.Wallet, null, -50_00)]
@@ -113,10 +113,10 @@ public class PostingsSpecs
     public void A_posting_that_does_not_balance_is_a_bug_in_every_currency_by_itself()
     {
         Unbalanced(Entry.Debit(Receivable, Euro(1_00)));
-        Unbalanced(Entry.Debit(Receivable, Euro(1_00)), Entry.Credit(Revenue, Euro(99)));
-        Unbalanced(Entry.Debit(Receivable, Euro(1_00)), Entry.Credit(Revenue, new(1_00, Currency.USD)));
-        Unbalanced(Entry.Debit(Receivable, Euro(1_00)), Entry.Credit(Revenue, Euro(-1_00)));
-        Posting.Balanced(Noon, Entry.Debit(Receivable, Euro(1_00)), Entry.Credit(Revenue, Euro(1_00)))!.Entries.Count.ShouldBe(2);
+        Unbalanced(Entry.Debit(Receivable, Euro(1_00)), Entry.Credit(Account.Revenue, Euro(99)));
+        Unbalanced(Entry.Debit(Receivable, Euro(1_00)), Entry.Credit(Account.Revenue, new(1_00, Currency.USD)));
+        Unbalanced(Entry.Debit(Receivable, Euro(1_00)), Entry.Credit(Account.Revenue, Euro(-1_00)));
+        Posting.Balanced(Noon, Entry.Debit(Receivable, Euro(1_00)), Entry.Credit(Account.Revenue, Euro(1_00)))!.Entries.Count.ShouldBe(2);
         // An invoice whose lines do not make up its total never reaches the books.
         Should.Throw<InvalidOperationException>(() => Postings.Of(Finalized(cents: 1_00) with { Amounts = [] }));
 

@@ -24,7 +24,7 @@ public class ChangePlanSpecs
     public void Now_the_running_period_ends_now() =>
         SubscriptionSpec.Given(Started())
             .When(Change(ToOther))
-            .Then(new PlanChangeScheduled(Other, PlanVersion: 2, Monthly, Noon, Noon));
+            .Then(new PlanChangeScheduled(Other, PlanVersion: 2, Monthly, TheFee, Noon, Noon));
 
     [Fact]
     public void From_an_instant_that_is_over_the_running_period_ends_then()
@@ -32,25 +32,25 @@ public class ChangePlanSpecs
         var tenth = Instant.FromUtc(2026, 1, 10, 8, 0);
         SubscriptionSpec.Given(Started())
             .When(Change(ToOther with { When = null, EffectiveAt = tenth }))
-            .Then(new PlanChangeScheduled(Other, PlanVersion: 2, Monthly, tenth, Noon));
+            .Then(new PlanChangeScheduled(Other, PlanVersion: 2, Monthly, TheFee, tenth, Noon));
         SubscriptionSpec.Given(Started(), ChangesAt(tenth))
             .When(Close(Noon))
             .Then(
                 new PeriodClosed(Number: 1, FirstOfJanuary, tenth, FirstOfFebruary, TheInvoice, UsageThrough: 17, RequestId: null, Noon),
-                new PlanChanged(Other, PlanVersion: 2, Monthly, tenth, Noon));
+                new PlanChanged(Other, PlanVersion: 2, Monthly, TheFee, tenth, Noon));
     }
 
     [Fact]
     public void At_the_periods_end_the_running_period_goes_on() =>
         SubscriptionSpec.Given(Started())
             .When(Change(ToOther with { Version = 1, When = ChangeTime.PeriodEnd }))
-            .Then(new PlanChangeScheduled(Other, PlanVersion: 1, Monthly, FirstOfFebruary, Noon));
+            .Then(new PlanChangeScheduled(Other, PlanVersion: 1, Monthly, TheFee, FirstOfFebruary, Noon));
 
     [Fact]
     public void The_close_of_the_last_period_on_a_plan_begins_the_next_one_on_the_other() =>
         SubscriptionSpec.Given(Started(), ChangesAt(FirstOfFebruary))
             .When(Close(FirstOfFebruary))
-            .Then(JanuaryClosed(), new PlanChanged(Other, PlanVersion: 2, Monthly, FirstOfFebruary, FirstOfFebruary));
+            .Then(JanuaryClosed(), new PlanChanged(Other, PlanVersion: 2, Monthly, TheFee, FirstOfFebruary, FirstOfFebruary));
 
     [Fact]
     public void A_slice_before_stays_on_the_plan() =>
@@ -69,7 +69,7 @@ public class ChangePlanSpecs
     public void The_newest_request_wins() =>
         SubscriptionSpec.Given(Started(), ChangesAt(FirstOfFebruary))
             .When(Change(ToOther with { Version = 1 }))
-            .Then(new PlanChangeScheduled(Other, PlanVersion: 1, Monthly, Noon, Noon));
+            .Then(new PlanChangeScheduled(Other, PlanVersion: 1, Monthly, TheFee, Noon, Noon));
 
     [Fact]
     public void Asking_twice_changes_nothing() =>
@@ -95,7 +95,7 @@ public class ChangePlanSpecs
     public void A_newer_version_of_the_plan_is_another_plan() =>
         SubscriptionSpec.Given(Started())
             .When(Change(ToOther with { Plan = Plan(ThePlan) }))
-            .Then(new PlanChangeScheduled(ThePlan, PlanVersion: 2, Monthly, Noon, Noon));
+            .Then(new PlanChangeScheduled(ThePlan, PlanVersion: 2, Monthly, TheFee, Noon, Noon));
 
     public static TheoryData<string, string?, ChangePlan.Command> Refused => new()
     {
@@ -131,7 +131,7 @@ public class ChangePlanSpecs
             .ThenRefused("subscription.cancelled");
         SubscriptionSpec.Given(Started(), CancelledAt(FirstOfFebruary))
             .When(Change(ToOther))
-            .Then(new PlanChangeScheduled(Other, PlanVersion: 2, Monthly, Noon, Noon));
+            .Then(new PlanChangeScheduled(Other, PlanVersion: 2, Monthly, TheFee, Noon, Noon));
     }
 
     [Theory]
@@ -163,7 +163,7 @@ public class ChangePlanSpecs
         var plan = Plan(Other) with { Versions = [Version(2, Terms() with { Interval = after })] };
 
         var scheduled = ChangePlan.Decide(ToOther with { Plan = plan, Now = change }, subscription).Events;
-        scheduled.ShouldBe([new PlanChangeScheduled(Other, PlanVersion: 2, new(after, Date(anchored)), change, change)]);
+        scheduled.ShouldBe([new PlanChangeScheduled(Other, PlanVersion: 2, new(after, Date(anchored)), TheFee, change, change)]);
         var closed = Close(change)(Fold.After(subscription, scheduled)).Events;
         ((PeriodClosed)closed[0]).NextEnd.ShouldBe(Date(firstEnd).AtMidnight().InUtc().ToInstant());
         Fold.After(subscription, [.. scheduled, .. closed]).Cycle.ShouldBe(new(after, Date(anchored)));
@@ -182,11 +182,11 @@ public class ChangePlanSpecs
             var at = Instant.FromUtc(2026, 1, 10, 0, 0);
             var cycle = BillingCycle.OfCalendar(interval, anchorDay: 1, new(2026, 1, 10));
             SubscriptionSpec.Given(
-                    Started(), CancelledAt(FirstOfFebruary), new PlanChangeScheduled(Other, PlanVersion: 2, cycle, at, at))
+                    Started(), CancelledAt(FirstOfFebruary), new PlanChangeScheduled(Other, PlanVersion: 2, cycle, TheFee, at, at))
                 .When(Close(at))
                 .Then(
                     new PeriodClosed(Number: 1, FirstOfJanuary, at, firstEnd, TheInvoice, UsageThrough: 17, RequestId: null, At: at),
-                    new PlanChanged(Other, PlanVersion: 2, cycle, at, at));
+                    new PlanChanged(Other, PlanVersion: 2, cycle, TheFee, at, at));
         }
     }
 
@@ -276,7 +276,7 @@ public class ChangePlanSpecs
         }
     }
 
-    private static PlanChangeScheduled ChangesAt(Instant effective) => new(Other, PlanVersion: 2, Monthly, effective, Noon);
+    private static PlanChangeScheduled ChangesAt(Instant effective) => new(Other, PlanVersion: 2, Monthly, TheFee, effective, Noon);
 
     private static PlanView Plan(PlanId id) =>
         new(id, "other", Currency.EUR, LatestVersion: 2, [Version(1, Terms()), Version(2, Terms())]);

@@ -92,9 +92,9 @@ public class ChangeQuantitySpecs
         Closes([.. history, CancelledAt(Noon)], Noon).Prepaid.ShouldBeNull();
         // What somebody closes early was paid for to its end.
         Closes(history, Noon, TheRequest).Prepaid.ShouldBe(closed.Prepaid);
-        Closes([.. history, new PlanChangeScheduled(ThePlan, 2, started.Cycle, Noon, Noon)], Noon).Prepaid
+        Closes([.. history, new PlanChangeScheduled(ThePlan, 2, started.Cycle, TheFee, Noon, Noon)], Noon).Prepaid
             .ShouldBe(new(5, new(Noon, FirstOfFebruary)));
-        Closes([.. history, new PlanChangeScheduled(ThePlan, 2, Monthly, Noon, Noon)], Noon).Prepaid.ShouldBeNull();
+        Closes([.. history, new PlanChangeScheduled(ThePlan, 2, Monthly, TheFee, Noon, Noon)], Noon).Prepaid.ShouldBeNull();
     }
 
     [Fact]
@@ -106,10 +106,10 @@ public class ChangeQuantitySpecs
             new TrialEnded(Tenth, Tenth));
         // Within it nothing ends it: neither a close nor another plan.
         Closes([trial], FirstOfJanuary + Duration.FromDays(2), TheRequest).NextEnd.ShouldBe(Tenth);
-        var change = new PlanChangeScheduled(ThePlan, 2, Monthly, FirstOfJanuary + Duration.FromDays(2), FirstOfJanuary);
+        var change = new PlanChangeScheduled(ThePlan, 2, Monthly, TheFee, FirstOfJanuary + Duration.FromDays(2), FirstOfJanuary);
         Closes([trial, change], change.EffectiveAt).NextEnd.ShouldBe(Tenth);
         SubscriptionEvent[] changed =
-            [trial, change, Closes([trial, change], change.EffectiveAt), new PlanChanged(ThePlan, 2, Monthly, change.EffectiveAt, Noon)];
+            [trial, change, Closes([trial, change], change.EffectiveAt), new PlanChanged(ThePlan, 2, Monthly, TheFee, change.EffectiveAt, Noon)];
         Fold.After(Subscription.Initial, changed).InTrial.ShouldBeTrue();
     }
 

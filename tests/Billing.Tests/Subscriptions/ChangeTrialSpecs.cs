@@ -23,7 +23,7 @@ public class ChangeTrialSpecs
     };
 
     private static readonly PlanChangeScheduled ToYears =
-        new(ThePlan, PlanVersion: 2, new(BillingInterval.Year, new(2026, 2, 1)), FirstOfFebruary, At("2026-01-05T00:00:00Z"));
+        new(ThePlan, PlanVersion: 2, new(BillingInterval.Year, new(2026, 2, 1)), TheFee, FirstOfFebruary, At("2026-01-05T00:00:00Z"));
 
     [Theory]
     // end that is asked for; none is now, the tenth -> where the trial ends, where the first paid period by the anniversary is anchored

@@ -116,7 +116,11 @@ public class FeeLawSpecs
                     break;
                 case 4 or 5 when subscription.PeriodStart < now:
                     var other = 1 - plan;
-                    Decided([new PlanChangeScheduled(ThePlan, other + 1, subscription.CycleFrom(now, plans[other]), now, now)]);
+                    Decided(
+                    [
+                        new PlanChangeScheduled(
+                            ThePlan, other + 1, subscription.CycleFrom(now, plans[other]), plans[other].RecurringFee, now, now),
+                    ]);
                     happened.Add((now, other, quantity, paused));
                     CloseEnded();
                     break;

@@ -171,7 +171,9 @@ public sealed class PlanChangeSpecs(OwnBillingHost billing) : IClassFixture<OwnB
             Cause.Unknown,
             (transaction, cancellation) => transaction.Append(
                 stream, expectedVersion: 1, cancellation,
-                what == "change" ? new PlanChangeScheduled(dear, PlanVersion: 1, History.Monthly, now, now) : new CancellationScheduled(now, now)),
+                what == "change"
+                    ? new PlanChangeScheduled(dear, PlanVersion: 1, History.Monthly, History.TheFee, now, now)
+                    : new CancellationScheduled(now, now)),
             BillingHost.Cancellation);
         await billing.RunAt("2026-04-01T00:00:00Z");
 

@@ -27,7 +27,7 @@ public class StartSubscriptionSpecs
             .When(subscription => StartSubscription.Decide(Start, subscription))
             .Then(new SubscriptionStarted(
                 TheSubscription, TheTenant, ThePlan, PlanVersion: 2, "Europe/Berlin", BillingAnchor.Calendar, BillingAnchorDay: 31,
-                new(BillingInterval.Month, new(2026, 1, 31)), Noon, Instant.FromUtc(2026, 2, 27, 23, 0), Quantity: 1, Noon));
+                new(BillingInterval.Month, new(2026, 1, 31)), TheFee, Noon, Instant.FromUtc(2026, 2, 27, 23, 0), Quantity: 1, Noon));
 
     [Theory]
     // interval, anchor, start -> a date that periods begin on, end of the first period; the anchor day is 31, in Berlin
