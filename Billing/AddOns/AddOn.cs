@@ -12,9 +12,11 @@ public abstract record AddOnEvent;
 
 /// <param name="Amount">Of one of it: for each whole billing period, or once.</param>
 /// <param name="ProductId">What it sells; absent where that is not told apart.</param>
+/// <param name="TaxCategory">The category of products by which it is taxed; absent for <c>standard</c>.</param>
 public sealed record AddOnDefined(
     AddOnId AddOnId, string Key, string DisplayName, Money Amount, AddOnKind Kind, Instant At,
-    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] ProductId? ProductId = null) : AddOnEvent;
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] ProductId? ProductId = null,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? TaxCategory = null) : AddOnEvent;
 
 public enum AddOnKind
 {

@@ -9,10 +9,11 @@ using Platform.ServiceDefaults;
 
 namespace Platform.Billing.AddOns;
 
-/// <summary>An add-on as everybody reads it.</summary>
+/// <summary>An add-on as everybody reads it; <see cref="AddOnDefined"/> says what its fields mean.</summary>
 public sealed record AddOnView(
     AddOnId AddOnId, string Key, string DisplayName, Money Amount, AddOnKind Kind, Instant DefinedAt,
-    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] ProductId? ProductId = null)
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] ProductId? ProductId = null,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? TaxCategory = null)
 {
     public const string Table = "add_ons";
 
@@ -48,7 +49,7 @@ public sealed class AddOnProjection : DocumentProjection<AddOnView, AddOnEvent>
 
     protected override AddOnView? Fold(AddOnView? view, AddOnEvent @event, RecordedEvent recorded) => @event switch
     {
-        AddOnDefined it => new(it.AddOnId, it.Key, it.DisplayName, it.Amount, it.Kind, it.At, it.ProductId),
+        AddOnDefined it => new(it.AddOnId, it.Key, it.DisplayName, it.Amount, it.Kind, it.At, it.ProductId, it.TaxCategory),
         _ => throw new UnreachableException($"AddOnView does not know {@event.GetType().Name}."),
     };
 }

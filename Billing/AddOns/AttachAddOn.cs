@@ -34,7 +34,7 @@ public static class AttachAddOn
         [
             new AddOnAttached(
                 command.SubscribedAddOnId, command.SubscriptionId, it.AddOnId, it.DisplayName, it.Amount, it.Kind, command.Quantity,
-                command.At, it.ProductId),
+                command.At, it.ProductId, it.TaxCategory),
         ],
     };
 

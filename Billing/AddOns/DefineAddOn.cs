@@ -12,7 +12,9 @@ public static class DefineAddOn
 {
     /// <param name="Amount">Of one of it: for each whole billing period, or once.</param>
     /// <param name="ProductId">What it sells, named on its invoice lines.</param>
-    public sealed record NewAddOn(string Key, string DisplayName, Money Amount, AddOnKind Kind, ProductId? ProductId = null);
+    /// <param name="TaxCategory">Of products, by which it is taxed; <c>standard</c> if absent.</param>
+    public sealed record NewAddOn(
+        string Key, string DisplayName, Money Amount, AddOnKind Kind, ProductId? ProductId = null, string? TaxCategory = null);
 
     /// <param name="KeyTaken">Another add-on has the key.</param>
     /// <param name="ProductExists">True also where none is named.</param>
@@ -24,7 +26,9 @@ public static class DefineAddOn
         ({ KeyTaken: true }, _) => Refusal.Because("add_on.key_taken", "Another add-on has this key."),
         ({ ProductExists: false }, _) => Refusal.Because("add_on.product_unknown", "There is no such product.", "product_id"),
         ({ AddOn: var it }, _) =>
-            [new AddOnDefined(command.AddOnId, it.Key, it.DisplayName, it.Amount, it.Kind, command.At, it.ProductId)],
+        [
+            new AddOnDefined(command.AddOnId, it.Key, it.DisplayName, it.Amount, it.Kind, command.At, it.ProductId, it.TaxCategory),
+        ],
     };
 
     public static void Map(RouteGroupBuilder addOns) =>
@@ -38,6 +42,7 @@ public static class DefineAddOn
             .Require(CatalogKeys.IsValid(request.Key), "key", CatalogKeys.Rule)
             .Require(request.DisplayName.Length is >= 1 and <= 200, "display_name", "1 to 200 characters are needed.")
             .Require(request.Amount.MinorUnits >= 0, "amount.amount", "An amount is not negative.")
+            .Require(request.TaxCategory is null || CatalogKeys.IsValid(request.TaxCategory), "tax_category", CatalogKeys.Rule)
             .ThrowIfAny();
 
         var id = new AddOnId(requestId.Value);

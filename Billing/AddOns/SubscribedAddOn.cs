@@ -15,7 +15,8 @@ public abstract record SubscribedAddOnEvent;
 public sealed record AddOnAttached(
     SubscribedAddOnId SubscribedAddOnId, SubscriptionId SubscriptionId, AddOnId AddOnId, string DisplayName, Money Amount,
     AddOnKind Kind, int Quantity, Instant At,
-    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] ProductId? ProductId = null) : SubscribedAddOnEvent;
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] ProductId? ProductId = null,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? TaxCategory = null) : SubscribedAddOnEvent;
 
 public sealed record AddOnRemoved(Instant At) : SubscribedAddOnEvent;
 

@@ -14,10 +14,12 @@ namespace Platform.Billing.AddOns;
 /// <summary>An add-on that a subscription has or had.</summary>
 /// <param name="Amount">Of one of it: for each whole billing period, or once.</param>
 /// <param name="RemovedAt">Null while the subscription has it.</param>
+/// <param name="TaxCategory">The category of products by which it is taxed; absent for <c>standard</c>.</param>
 public sealed record SubscribedAddOnView(
     SubscribedAddOnId SubscribedAddOnId, SubscriptionId SubscriptionId, AddOnId AddOnId, string DisplayName, Money Amount,
     AddOnKind Kind, int Quantity, Instant AttachedAt, Instant? RemovedAt,
-    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] ProductId? ProductId = null)
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] ProductId? ProductId = null,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? TaxCategory = null)
 {
     public const string Table = "subscribed_add_ons";
 
@@ -65,7 +67,7 @@ public sealed class SubscribedAddOnProjection : DocumentProjection<SubscribedAdd
         {
             (_, AddOnAttached it) => new(
                 it.SubscribedAddOnId, it.SubscriptionId, it.AddOnId, it.DisplayName, it.Amount, it.Kind, it.Quantity, it.At,
-                RemovedAt: null, it.ProductId),
+                RemovedAt: null, it.ProductId, it.TaxCategory),
             ({ } attached, AddOnRemoved it) => attached with { RemovedAt = it.At },
             _ => throw new UnreachableException($"{@event.GetType().Name} cannot follow {view}."),
         };

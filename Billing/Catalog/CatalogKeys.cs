@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using Platform.Contracts;
 using Platform.EventStore;
 
 namespace Platform.Billing.Catalog;
@@ -20,6 +21,19 @@ internal static partial class CatalogKeys
         await using var command = transaction.Connection.Command(
             $"select exists (select from billing.{table} where data ->> 'key' = $1 and id <> $2)", Sql.P(key), Sql.P(except));
         return (bool)(await command.ExecuteScalarAsync(cancellation))!;
+    }
+
+    /// <summary>Those of the ids that no document of the operator's has.</summary>
+    public static async Task<IReadOnlyList<TId>> Unknown<TId, TView>(
+        Documents documents, string table, IReadOnlyCollection<TId> ids, CancellationToken cancellation)
+        where TId : struct, IId<TId> where TView : class
+    {
+        if (ids.Count == 0)
+            return [];
+        var known = await documents.List(
+            TenantId.Operator.Value, table, Stored.Json<TView>(), ids.Count, after: null, newestFirst: false, cancellation, "id = any($1)",
+            Sql.P([.. ids.Select(id => id.Value)]));
+        return [.. ids.ExceptBy(known.Select(row => row.Id), id => id.Value)];
     }
 
     [GeneratedRegex("^[a-z][a-z0-9._-]{0,99}$")]

@@ -71,18 +71,6 @@ public sealed record PlanView(
     public static Task<PlanView?> Find(Documents documents, PlanId plan, CancellationToken cancellation) =>
         documents.Find(TenantId.Operator.Value, Table, plan.Value, Stored.Json<PlanView>(), cancellation);
 
-    /// <summary>Those of the ids that no plan has.</summary>
-    public static async Task<IReadOnlyList<PlanId>> Unknown(
-        Documents documents, IReadOnlyCollection<PlanId> plans, CancellationToken cancellation)
-    {
-        if (plans.Count == 0)
-            return [];
-        var known = await documents.List(
-            TenantId.Operator.Value, Table, Stored.Json<PlanView>(), plans.Count, after: null, newestFirst: false, cancellation,
-            "id = any($1)", Sql.P([.. plans.Select(plan => plan.Value)]));
-        return [.. plans.Except(known.Select(plan => plan.View.PlanId))];
-    }
-
     private static async Task<Ok<Page<PlanView>>> List(
         [AsParameters] PageQuery page, Documents documents, CancellationToken cancellation)
     {

@@ -7,7 +7,8 @@ namespace Platform.Billing.Coupons;
 /// <summary>A line of an invoice as coupons see it.</summary>
 /// <param name="Key">Names the line apart from its place: an odd cent falls on the same line in whatever order they stand.</param>
 /// <param name="Amount">Rounded; negative where it takes back.</param>
-public sealed record DiscountableLine(string Key, Money Amount, PlanId? PlanId, SubscriptionId? SubscriptionId);
+public sealed record DiscountableLine(
+    string Key, Money Amount, PlanId? PlanId, SubscriptionId? SubscriptionId, ProductId? ProductId = null);
 
 /// <summary>What one redeemed coupon takes off an invoice.</summary>
 /// <param name="Amount">Above zero.</param>
@@ -78,7 +79,8 @@ public static class ApplyCoupons
 
     private static bool Covers(RedeemedCoupon coupon, DiscountableLine line) =>
         (coupon.SubscriptionId is null || coupon.SubscriptionId == line.SubscriptionId)
-        && (coupon.Terms.PlanIds is [] || (line.PlanId is { } plan && coupon.Terms.PlanIds.Contains(plan)));
+        && (coupon.Terms.PlanIds is [] || (line.PlanId is { } plan && coupon.Terms.PlanIds.Contains(plan)))
+        && (coupon.Terms.ProductIds is [] || (line.ProductId is { } product && coupon.Terms.ProductIds.Contains(product)));
 
     private static bool MayShare(CouponTerms terms, List<CouponTerms> takers) =>
         takers.Count == 0 || (terms.Stacks && takers.All(taker => taker.Stacks));

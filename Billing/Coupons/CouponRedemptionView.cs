@@ -12,8 +12,8 @@ namespace Platform.Billing.Coupons;
 /// <param name="EndedAt">Periods that end later are not discounted.</param>
 public sealed record CouponRedemptionView(
     CouponRedemptionId RedemptionId, CouponId CouponId, string Code, string DisplayName, CouponDiscount Discount, CouponDuration Duration,
-    int? Periods, IReadOnlyList<PlanId> PlanIds, SubscriptionId? SubscriptionId, IReadOnlyList<RedeemedCoupon.AppliedDiscount> Applied,
-    Instant RedeemedAt, Instant? EndedAt)
+    int? Periods, IReadOnlyList<PlanId> PlanIds, IReadOnlyList<ProductId> ProductIds, SubscriptionId? SubscriptionId,
+    IReadOnlyList<RedeemedCoupon.AppliedDiscount> Applied, Instant RedeemedAt, Instant? EndedAt)
 {
     public static void Map(RouteGroupBuilder redemptions)
     {
@@ -29,7 +29,7 @@ public sealed record CouponRedemptionView(
 
     private static CouponRedemptionView Of(RedeemedCoupon it) => new(
         it.RedemptionId, it.CouponId, it.Terms.Code, it.Terms.DisplayName, it.Terms.Discount, it.Terms.Duration, it.Terms.Periods,
-        it.Terms.PlanIds, it.SubscriptionId, it.Applied, it.RedeemedAt, it.EndedAt);
+        it.Terms.PlanIds, it.Terms.ProductIds, it.SubscriptionId, it.Applied, it.RedeemedAt, it.EndedAt);
 
     private static async Task<Ok<Page<CouponRedemptionView>>> List(
         [AsParameters] PageQuery page, Caller caller, Documents documents, CancellationToken cancellation)

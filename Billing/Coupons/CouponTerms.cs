@@ -30,14 +30,15 @@ public enum CouponDuration
 /// <param name="Code">What people type, in upper case.</param>
 /// <param name="DisplayName">The text on the invoice.</param>
 /// <param name="Periods">With <c>repeating</c> alone.</param>
-/// <param name="PlanIds">Only lines of these plans are discounted; all lines where it is empty.</param>
+/// <param name="PlanIds">Only lines of these plans are discounted; of all plans where it is empty.</param>
+/// <param name="ProductIds">Only lines that sell these products are discounted; all lines where it is empty.</param>
 /// <param name="Priority">Lower ones take their part first.</param>
 /// <param name="Stacks">False: it shares no line with another coupon.</param>
 /// <param name="ValidUntil">From then on nobody can redeem it; what was redeemed before goes on. Null: for ever.</param>
 /// <param name="RedemptionsMax">How often it can be redeemed, by all tenants together. Null: without limit.</param>
 public sealed record CouponTerms(
     string Code, string DisplayName, CouponDiscount Discount, CouponDuration Duration, int? Periods, IReadOnlyList<PlanId> PlanIds,
-    int Priority, bool Stacks, Instant? ValidUntil, int? RedemptionsMax)
+    IReadOnlyList<ProductId> ProductIds, int Priority, bool Stacks, Instant? ValidUntil, int? RedemptionsMax)
 {
     /// <summary>How many billing periods it holds for; null for ever.</summary>
     [JsonIgnore]
@@ -53,7 +54,7 @@ public sealed record CouponTerms(
         && (Code, DisplayName, Discount, Duration, Periods, Priority, Stacks, ValidUntil, RedemptionsMax) == (
             other.Code, other.DisplayName, other.Discount, other.Duration, other.Periods, other.Priority, other.Stacks, other.ValidUntil,
             other.RedemptionsMax)
-        && PlanIds.SequenceEqual(other.PlanIds);
+        && PlanIds.SequenceEqual(other.PlanIds) && ProductIds.SequenceEqual(other.ProductIds);
 
-    public override int GetHashCode() => HashCode.Combine(Code, Discount, Duration, Periods, Priority, PlanIds.Count);
+    public override int GetHashCode() => HashCode.Combine(Code, Discount, Duration, Periods, Priority, PlanIds.Count, ProductIds.Count);
 }

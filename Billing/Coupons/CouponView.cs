@@ -12,8 +12,8 @@ namespace Platform.Billing.Coupons;
 /// <param name="TimesRedeemed">By all tenants together. Ending a redemption does not take it back.</param>
 public sealed record CouponView(
     CouponId CouponId, string Code, string DisplayName, CouponDiscount Discount, CouponDuration Duration, int? Periods,
-    IReadOnlyList<PlanId> PlanIds, int Priority, bool Stacks, Instant? ValidUntil, int? RedemptionsMax, int TimesRedeemed,
-    Instant CreatedAt, Instant? ArchivedAt)
+    IReadOnlyList<PlanId> PlanIds, IReadOnlyList<ProductId> ProductIds, int Priority, bool Stacks, Instant? ValidUntil,
+    int? RedemptionsMax, int TimesRedeemed, Instant CreatedAt, Instant? ArchivedAt)
 {
     public static void Map(RouteGroupBuilder coupons)
     {
@@ -48,8 +48,9 @@ public sealed record CouponRecord(CouponId CouponId, CouponTerms Terms, Instant 
     public const string Table = "coupons";
 
     public CouponView ToView(IReadOnlyDictionary<CouponId, int> timesRedeemed) => new(
-        CouponId, Terms.Code, Terms.DisplayName, Terms.Discount, Terms.Duration, Terms.Periods, Terms.PlanIds, Terms.Priority,
-        Terms.Stacks, Terms.ValidUntil, Terms.RedemptionsMax, timesRedeemed.GetValueOrDefault(CouponId), CreatedAt, ArchivedAt);
+        CouponId, Terms.Code, Terms.DisplayName, Terms.Discount, Terms.Duration, Terms.Periods, Terms.PlanIds, Terms.ProductIds,
+        Terms.Priority, Terms.Stacks, Terms.ValidUntil, Terms.RedemptionsMax, timesRedeemed.GetValueOrDefault(CouponId), CreatedAt,
+        ArchivedAt);
 }
 
 public sealed class CouponProjection : DocumentProjection<CouponRecord, CouponEvent>

@@ -109,7 +109,7 @@ public sealed class BilledPlans(Documents documents)
         return
         [
             .. RecurringFee.InAdvance(terms, fee, BillingPeriods.Containing(end, span.Cycle, zone), zone)
-                .Select(line => line with { SubscriptionId = id, Plan = span, ProductId = product }),
+                .Select(line => line with { SubscriptionId = id, Plan = span, ProductId = product, TaxCategory = terms.TaxCategory }),
         ];
     }
 

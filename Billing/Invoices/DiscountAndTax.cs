@@ -21,7 +21,7 @@ public static class DiscountAndTax
         var discounts = ApplyCoupons.Apply(
             [
                 .. lines.Select((line, index) => new DiscountableLine(
-                    keys[index], line.Amount, line.Plan?.PlanId, line.SubscriptionId)),
+                    keys[index], line.Amount, line.Plan?.PlanId, line.SubscriptionId, line.ProductId)),
             ],
             terms.Redeemed, content.Period, content.CalendarEnd);
         var taxes = ComputeTax.Of(

@@ -61,5 +61,8 @@ public static class RateAddOns
     private static RatedLine Line(
         SubscribedAddOnView addOn, string description, decimal quantity, string unit, decimal unitAmount, Money amount,
         BillingPeriod window) =>
-        new(LineKind.AddOn, description, Meter: null, quantity, unit, unitAmount, amount, window) { ProductId = addOn.ProductId };
+        new(LineKind.AddOn, description, Meter: null, quantity, unit, unitAmount, amount, window, TaxCategory: addOn.TaxCategory)
+        {
+            ProductId = addOn.ProductId,
+        };
 }

@@ -13,7 +13,7 @@ public sealed record TaxRateTerms(
     string Jurisdiction, string Category, decimal Rate, bool Inclusive, LocalDate ValidFrom, LocalDate? ValidUntil);
 
 /// <summary>
-/// The kind of product by which a jurisdiction chooses a rate. Charges and plans name it; it is <c>standard</c> where they do not.
+/// The kind of product by which a jurisdiction chooses a rate. Charges, plans and add-ons name it; it is <c>standard</c> where they do not.
 /// </summary>
 public static class TaxCategory
 {

@@ -92,10 +92,11 @@ internal static class History
         TheCostRate, TheMeter, "gpu-time", MeterVersion: 1, currency ?? Currency.EUR, unitCost, from ?? FirstOfFebruary, Noon);
 
     public static AddOnDefined AddOnDefined(AddOnKind kind = AddOnKind.Recurring) =>
-        new(TheAddOn, "static-ip", "Static address", new(3_10, Currency.EUR), kind, Noon, TheProduct);
+        new(TheAddOn, "static-ip", "Static address", new(3_10, Currency.EUR), kind, Noon, TheProduct, "reduced");
 
     public static AddOnAttached AddOnAttached(AddOnKind kind = AddOnKind.Recurring, Instant? at = null) => new(
-        TheSubscribedAddOn, TheSubscription, TheAddOn, "Static address", new(3_10, Currency.EUR), kind, Quantity: 2, at ?? Noon, TheProduct);
+        TheSubscribedAddOn, TheSubscription, TheAddOn, "Static address", new(3_10, Currency.EUR), kind, Quantity: 2, at ?? Noon, TheProduct,
+        "reduced");
 
     public static EntitlementsChanged EntitlementsChanged() => new(
         TheTenant, Version: 1,
@@ -125,11 +126,11 @@ internal static class History
         new(cents, Currency.EUR), FirstOfJanuary, FirstOfFebruary, FirstOfFebruary, TheSubscription, ThePlan, PlanVersion: 1);
 
     public static CouponTerms CouponTerms(CouponDiscount? discount = null, params IReadOnlyList<PlanId> plans) => new(
-        "SPRING-26", "Spring offer", discount ?? new PercentDiscount(0.25m), CouponDuration.Repeating, Periods: 3, plans, Priority: 100,
-        Stacks: true, ValidUntil: FirstOfMarch, RedemptionsMax: 50);
+        "SPRING-26", "Spring offer", discount ?? new PercentDiscount(0.25m), CouponDuration.Repeating, Periods: 3, plans, ProductIds: [],
+        Priority: 100, Stacks: true, ValidUntil: FirstOfMarch, RedemptionsMax: 50);
 
     public static CouponCreated CouponCreated(CouponTerms? terms = null) =>
-        new(TheCoupon, terms ?? CouponTerms(new FixedDiscount(new(10_00, Currency.EUR)), ThePlan), Noon);
+        new(TheCoupon, terms ?? CouponTerms(new FixedDiscount(new(10_00, Currency.EUR)), ThePlan) with { ProductIds = [TheProduct] }, Noon);
 
     public static CouponRedeemed CouponRedeemed(CouponTerms? terms = null) =>
         new(TheRedemption, TheCoupon, terms ?? CouponTerms(), TheSubscription, FirstOfJanuary);

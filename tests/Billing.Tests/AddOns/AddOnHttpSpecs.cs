@@ -49,6 +49,15 @@ public sealed class AddOnHttpSpecs(OwnBillingHost billing) : IClassFixture<OwnBi
         var addOn = await AddOn("one_off", "99.00");
         var attached = await Attach(tenant, subscription, addOn, quantity: 1);
 
+        var nameless = await billing.Operator.Post("/v1/add-ons", new
+        {
+            key = $"t{Guid.CreateVersion7():n}",
+            display_name = "Static address",
+            amount = new { amount = "1.00", currency = "EUR" },
+            kind = "recurring",
+            tax_category = "No category",
+        });
+        (nameless.Status, nameless.Fields.ShouldHaveSingleItem()).ShouldBe((400, "tax_category"));
         await Refused(tenant, addOn, quantity: 0, (400, "request.invalid"), "quantity");
         await Refused(tenant, Guid.CreateVersion7().ToString(), quantity: 1, (422, "add_on.unknown"), "add_on_id");
         await Refused(other, addOn, quantity: 1, (404, "subscription.not_found"));

@@ -48,7 +48,7 @@ public class AddOnSpecs
         var lines = RateAddOns.Lines([View(kind, At(attached), removed is null ? null : At(removed))], new(At(start), At(end)), January, Berlin);
 
         string.Join(", ", lines.Select(it => $"{it.Quantity} {it.Unit} = {it.Amount.Amount}")).ShouldBe(line);
-        lines.ShouldAllBe(it => it.Kind == LineKind.AddOn && it.ProductId == TheProduct);
+        lines.ShouldAllBe(it => it.Kind == LineKind.AddOn && it.ProductId == TheProduct && it.TaxCategory == "reduced");
     }
 
     [Theory]
@@ -114,8 +114,8 @@ public class AddOnSpecs
 
     private static AttachAddOn.Command Attach() => new(
         TheSubscribedAddOn, TheSubscription, Running(),
-        new(TheAddOn, "static-ip", "Static address", new(3_10, Currency.EUR), AddOnKind.Recurring, Noon, TheProduct), Quantity: 2,
-        Currency.EUR, Noon);
+        new(TheAddOn, "static-ip", "Static address", new(3_10, Currency.EUR), AddOnKind.Recurring, Noon, TheProduct, "reduced"),
+        Quantity: 2, Currency.EUR, Noon);
 
     private static RemoveAddOn.Command Remove() => new(TheSubscription, Running(), Noon);
 
@@ -123,7 +123,7 @@ public class AddOnSpecs
 
     private static SubscribedAddOnView View(AddOnKind kind, Instant attached, Instant? removed) => new(
         TheSubscribedAddOn, TheSubscription, TheAddOn, "Static address", new(3_10, Currency.EUR), kind, Quantity: 2, attached, removed,
-        TheProduct);
+        TheProduct, "reduced");
 
     // By the clocks of Berlin.
     private static Instant At(string text) => LocalDateTimePattern.CreateWithInvariantCulture("uuuu-MM-dd'T'HH:mm").Parse(text).Value

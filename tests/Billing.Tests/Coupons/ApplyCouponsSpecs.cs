@@ -78,6 +78,30 @@ public class ApplyCouponsSpecs
         discounts.Select(it => it.Parts.Select(part => part.MinorUnits)).ShouldBe([[5_00, 0, 20_00], [50, 2_00, 0]]);
     }
 
+    [Theory]
+    // coupon of the plan, coupon of the product -> parts of the lines: the plan's and the product's, the plan's, the product's, neither's
+    [InlineData(false, false, "500 1000 2000 4000")]
+    [InlineData(true, false, "500 1000 0 0")]
+    [InlineData(false, true, "500 0 2000 0")]
+    [InlineData(true, true, "500 0 0 0")]
+    public void A_coupon_of_a_product_takes_from_lines_that_sell_it_alone(bool ofPlan, bool ofProduct, string parts)
+    {
+        DiscountableLine[] lines =
+        [
+            new("a", Euro(10_00), ThePlan, TheSubscription, TheProduct), new("b", Euro(20_00), ThePlan, TheSubscription),
+            new("c", Euro(40_00), PlanId: null, TheSubscription, TheProduct), new("d", Euro(80_00), OtherPlan, TheSubscription),
+        ];
+        var terms = CouponTerms(new PercentDiscount(0.5m)) with
+        {
+            PlanIds = ofPlan ? [ThePlan] : [],
+            ProductIds = ofProduct ? [TheProduct] : [],
+        };
+
+        var discount = ApplyCoupons.Apply(lines, [Redemption(terms)], January, FirstOfFebruary).ShouldHaveSingleItem();
+
+        string.Join(' ', discount.Parts.Select(part => part.MinorUnits)).ShouldBe(parts);
+    }
+
     [Fact]
     public void A_coupon_that_does_not_stack_leaves_other_lines_to_others()
     {

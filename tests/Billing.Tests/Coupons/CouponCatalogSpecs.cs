@@ -103,6 +103,7 @@ public sealed class CouponCatalogSpecs(BillingHost billing)
     [InlineData("""{"code":"A","display_name":"A","discount":{"kind":"percent","rate":"0.1"},"duration":"once","redemptions_max":0}""", 400, "redemptions_max")]
     [InlineData("""{"code":"A","display_name":"A","discount":{"kind":"percent","rate":"0.1"},"duration":"once","priority":-1}""", 400, "priority")]
     [InlineData("""{"code":"A","display_name":"A","discount":{"kind":"percent","rate":"0.1"},"duration":"once","plan_ids":["0198c0de-0000-7000-8000-0000000000aa"]}""", 422, "plan_ids")]
+    [InlineData("""{"code":"A","display_name":"A","discount":{"kind":"percent","rate":"0.1"},"duration":"once","product_ids":["0198c0de-0000-7000-8000-0000000000aa"]}""", 422, "product_ids")]
     public async Task A_coupon_that_makes_no_sense_is_refused_by_its_field(string body, int status, string field)
     {
         var answer = await billing.Operator.Post("/v1/coupons", body);

@@ -11,7 +11,8 @@ using RedemptionSpec = Spec<CouponRedemption, CouponRedemptionEvent>;
 
 public class CouponSpecs
 {
-    private static readonly CreateCoupon.Command Create = new(TheCoupon, CouponTerms(), CodeTaken: false, PlansUnknown: [], Noon);
+    private static readonly CreateCoupon.Command Create = new(
+        TheCoupon, CouponTerms(), CodeTaken: false, PlansUnknown: [], ProductsUnknown: [], Noon);
 
     private static readonly RedeemCoupon.Command Redeem = new(
         TheRedemption, new CouponRecord(TheCoupon, CouponTerms(), FirstOfJanuary, ArchivedAt: null), TheSubscription, Currency.EUR,
@@ -34,6 +35,12 @@ public class CouponSpecs
         CouponSpec.Given()
             .When(coupon => CreateCoupon.Decide(Create with { PlansUnknown = [ThePlan] }, coupon))
             .ThenRefused("coupon.plan_unknown");
+
+    [Fact]
+    public void A_coupon_names_products_that_exist() =>
+        CouponSpec.Given()
+            .When(coupon => CreateCoupon.Decide(Create with { ProductsUnknown = [TheProduct] }, coupon))
+            .ThenRefused("coupon.product_unknown");
 
     [Fact]
     public void A_coupon_is_archived_once()

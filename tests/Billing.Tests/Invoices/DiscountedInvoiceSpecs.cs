@@ -108,6 +108,58 @@ public sealed class DiscountedInvoiceSpecs(OwnBillingHost billing) : IClassFixtu
         Amount(closed.Json, "discount_total").ShouldBe(Amount(closed.Json, "subtotal"));
     }
 
+    [Fact]
+    public async Task A_coupon_of_a_product_and_categories_of_tax_reach_add_ons_and_fees_in_advance()
+    {
+        billing.Clock.Set(Instant.FromUtc(2027, 3, 1, 0, 0));
+        await TaxRates("NL", ("standard", "0.21", false), ("reduced", "0.09", false), ("books", "0.05", false));
+        var tenant = await billing.NewTenant();
+        await Set(tenant, "NL");
+        var (access, support) = (await Product(), await Product());
+        var plan = await Created("/v1/plans", "plan_id", new
+        {
+            key = $"t{System.Guid.CreateVersion7():n}",
+            display_name = "Access",
+            recurring_fee = new { amount = "31.00", currency = "EUR" },
+            proration = "days",
+            fee_timing = "in_advance",
+            charges = Array.Empty<object>(),
+            product_id = access,
+            tax_category = "reduced",
+        });
+        var addOn = await Created("/v1/add-ons", "add_on_id", new
+        {
+            key = $"t{System.Guid.CreateVersion7():n}",
+            display_name = "Support",
+            amount = new { amount = "10.00", currency = "EUR" },
+            kind = "recurring",
+            product_id = support,
+            tax_category = "books",
+        });
+        await Redeem(tenant, "percent", "0.5", "forever", priority: 1, support);
+        var subscription = await BillingHost.Subscribe(tenant, new(plan, "", "", "", ""), "2027-03-01T00:00:00Z");
+        var attached = await tenant.Admin.Post($"/v1/subscriptions/{subscription}/add-ons", new { add_on_id = addOn });
+        attached.Status.ShouldBe(201, attached.Text);
+
+        await billing.RunAt("2027-04-01T00:00:00Z");
+
+        var invoice = await Newest(tenant);
+        invoice.GetProperty("lines").EnumerateArray().Select(it =>
+            $"{it.GetProperty("kind")} {Amount(it, "amount")} - {Amount(it, "discount_amount")}, {Amount(it, "tax_amount")} tax as {it.GetProperty("tax_category")}")
+            .ShouldBe(["add_on 10.00 - 5.00, 0.25 tax as books", "recurring_fee 31.00 - 0.00, 2.79 tax as reduced"]);
+        (await tenant.Viewer.Get($"/v1/invoices/{Guid(invoice, "invoice_id")}/replay")).Json.GetProperty("identical").GetBoolean().ShouldBeTrue();
+
+        Task<Guid> Product() => Created(
+            "/v1/products", "product_id", new { key = $"t{System.Guid.CreateVersion7():n}", display_name = "Product", business = "consulting" });
+
+        async Task<Guid> Created(string path, string id, object body)
+        {
+            var created = await billing.Operator.Post(path, body);
+            created.Status.ShouldBe(201, created.Text);
+            return Guid(created.Json, id);
+        }
+    }
+
     private async Task TaxRates(string jurisdiction, params (string Category, string Rate, bool Inclusive)[] rates)
     {
         foreach (var (category, rate, inclusive) in rates)
@@ -123,11 +175,13 @@ public sealed class DiscountedInvoiceSpecs(OwnBillingHost billing) : IClassFixtu
         set.Status.ShouldBe(200, set.Text);
     }
 
-    private async Task<Guid> Redeem(TestTenant tenant, string kind, string worth, string duration, int priority)
+    private async Task<Guid> Redeem(
+        TestTenant tenant, string kind, string worth, string duration, int priority, params Guid[] product_ids)
     {
         var code = $"c{System.Guid.CreateVersion7():n}";
         object discount = kind == "fixed" ? new { kind, amount = new { amount = worth, currency = "EUR" } } : new { kind, rate = worth };
-        (await billing.Operator.Post("/v1/coupons", new { code, display_name = "Offer", discount, duration, priority })).Status.ShouldBe(201);
+        var coupon = await billing.Operator.Post("/v1/coupons", new { code, display_name = "Offer", discount, duration, priority, product_ids });
+        coupon.Status.ShouldBe(201, coupon.Text);
         var redeemed = await tenant.Admin.Post("/v1/coupons/redemptions", new { code });
         redeemed.Status.ShouldBe(201, redeemed.Text);
         return Guid(redeemed.Json, "redemption_id");
