@@ -138,7 +138,10 @@ public static class Routes
             AttachPaymentMethod.Map(methods);
             DetachPaymentMethod.Map(methods);
             PaymentMethodView.Map(methods);
-            PaymentView.Map(app.MapGroup("/v1/payments").WithTags("Payments"));
+            var payments = app.MapGroup("/v1/payments").WithTags("Payments");
+            PaymentView.Map(payments);
+            RefundPayment.Map(payments);
+            RefundView.Map(app.MapGroup("/v1/refunds").WithTags("Payments"));
             SandboxWebhook.Map(app.MapGroup("/v1/payment-webhooks").WithTags("Payments"));
 
             ReceivablesAgeing.Map(app.MapGroup("/v1/receivables").WithTags("Receivables"));

@@ -170,6 +170,16 @@ public readonly record struct CreditNoteId(Guid Value) : IId<CreditNoteId>
     public override string ToString() => Value.ToString();
 }
 
+/// <summary>One try to pay back what a payment brought.</summary>
+[JsonConverter(typeof(IdConverter<RefundId>))]
+public readonly record struct RefundId(Guid Value) : IId<RefundId>
+{
+    public static RefundId New() => new(Guid.CreateVersion7());
+    public static RefundId From(Guid value) => new(value);
+    public static bool TryParse(string? text, out RefundId id) => Id.TryParse(text, out id);
+    public override string ToString() => Value.ToString();
+}
+
 [JsonConverter(typeof(IdConverter<JobId>))]
 public readonly record struct JobId(Guid Value) : IId<JobId>
 {

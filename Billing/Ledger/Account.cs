@@ -30,6 +30,9 @@ public enum Account
     /// <summary>Expense: credit that was given as a gift.</summary>
     PromotionExpense,
 
+    /// <summary>Expense: payments that were paid back though nothing of their invoices was taken back.</summary>
+    RefundExpense,
+
     /// <summary>Expense: invoices that were given up.</summary>
     BadDebt,
 }

@@ -20,7 +20,7 @@ public static class Postings
     {
         typeof(InvoiceFinalized), typeof(InvoiceVoided), typeof(InvoiceMarkedUncollectible), typeof(InvoiceWriteOffReversed),
         typeof(CreditNoteIssued), typeof(PaymentSucceeded), typeof(CreditGranted), typeof(CreditConsumed), typeof(CreditExpired),
-        typeof(CreditVoided),
+        typeof(CreditVoided), typeof(RefundRequested), typeof(RefundSucceeded),
     };
 
     /// <summary>Null where the event moved nothing: an invoice of zero, or what another event has posted.</summary>
@@ -48,6 +48,10 @@ public static class Postings
             Entry.Debit(Account.Cash, it.Amount),
             Entry.Credit(it.Target is TopUpTarget ? Account.Wallet : Account.Receivable, it.Applied),
             Entry.Credit(Account.RefundsPayable, it.Excess)),
+        // What was owed back already is among the payable refunds; the rest joins it, and leaves when the money does. What could not be
+        // paid back stays among them.
+        RefundRequested it => Moved(it.At, SourceOf(it), Account.RefundsPayable, it.Amount - it.FromOwed),
+        RefundSucceeded it => Moved(it.At, Account.RefundsPayable, Account.Cash, it.Amount),
         CreditNoteIssued it => Posting.Balanced(
             it.At,
             [
@@ -77,6 +81,14 @@ public static class Postings
         CreditKind.Promotional => Account.PromotionExpense,
         CreditKind.Adjustment => Account.Receivable,
         _ => throw new UnreachableException($"No account is known for credit of {kind}."),
+    };
+
+    private static Account SourceOf(RefundRequested refund) => refund switch
+    {
+        { Target: TopUpTarget } => Account.Wallet,
+        // The note was credited to what is owed.
+        { CreditNoteId: not null } => Account.Receivable,
+        _ => Account.RefundExpense,
     };
 
     /// <summary>What a line's amount is credited to.</summary>

@@ -14,7 +14,7 @@ public static class AttachPaymentMethod
 {
     /// <param name="Token">
     /// 1 to 200 visible characters. The sandbox's: <c>tok_success</c>, <c>tok_decline</c>, <c>tok_timeout</c>,
-    /// <c>tok_timeout_decline</c>, <c>tok_pending</c>.
+    /// <c>tok_timeout_decline</c>, <c>tok_pending</c>, <c>tok_refund_decline</c>, <c>tok_refund_timeout</c>, <c>tok_refund_pending</c>.
     /// </param>
     public sealed record NewPaymentMethod(string Token);
 

@@ -2,7 +2,7 @@ using Platform.Contracts;
 
 namespace Platform.Billing.Payments;
 
-/// <summary>How a charge ended.</summary>
+/// <summary>How a charge or a refund ended.</summary>
 public enum ChargeOutcome
 {
     Succeeded,
@@ -12,7 +12,7 @@ public enum ChargeOutcome
     Pending,
 }
 
-/// <param name="Code">Why it was declined; null else.</param>
+/// <param name="Code">Why it was declined, for programs; null else.</param>
 public sealed record GatewayAnswer(ChargeOutcome Outcome, string? Code = null);
 
 /// <summary>
@@ -32,4 +32,10 @@ public interface IPaymentGateway
 
     /// <summary>How a charge ended; null for an id under which none was ever asked for.</summary>
     Task<GatewayAnswer?> Find(PaymentId payment, CancellationToken cancellation);
+
+    /// <summary>Pays back part of a charge once, however often it is asked under the same id; a repetition has the answer of the first.</summary>
+    Task<GatewayAnswer> Refund(RefundId refund, PaymentId payment, Money amount, CancellationToken cancellation);
+
+    /// <summary>How a refund ended; null for an id under which none was ever asked for.</summary>
+    Task<GatewayAnswer?> FindRefund(RefundId refund, CancellationToken cancellation);
 }

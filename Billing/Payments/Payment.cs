@@ -11,6 +11,10 @@ namespace Platform.Billing.Payments;
 [JsonDerivedType(typeof(PaymentRecorded), "payment.recorded.v1")]
 [JsonDerivedType(typeof(PaymentSucceeded), "payment.succeeded.v1")]
 [JsonDerivedType(typeof(PaymentDeclined), "payment.declined.v1")]
+[JsonDerivedType(typeof(RefundRequested), "refund.requested.v1")]
+[JsonDerivedType(typeof(RefundUnresolved), "refund.unresolved.v1")]
+[JsonDerivedType(typeof(RefundSucceeded), "refund.succeeded.v1")]
+[JsonDerivedType(typeof(RefundFailed), "refund.failed.v1")]
 public abstract record PaymentEvent;
 
 /// <summary>Recorded before the gateway is asked, which is asked under this id alone, however often.</summary>
@@ -43,19 +47,55 @@ public enum PaymentStatus
 
 /// <param name="Target">What it pays; null while it is missing.</param>
 /// <param name="PaymentMethodId">What is charged; null for a bank transfer.</param>
-public sealed record Payment(PaymentStatus Status, PaymentTarget? Target, Money Amount, PaymentMethodId? PaymentMethodId)
-    : IEvolve<Payment, PaymentEvent>
+/// <param name="Refundable">What was received and is neither paid back nor about to be.</param>
+/// <param name="Owed">What of that is owed back: received beyond what was due, or meant to be paid back in vain.</param>
+public sealed record Payment(
+    PaymentStatus Status, PaymentTarget? Target, Money Amount, PaymentMethodId? PaymentMethodId, Money Refundable, Money Owed,
+    IReadOnlyList<Refund> Refunds) : IEvolve<Payment, PaymentEvent>
 {
-    public static Payment Initial => new(PaymentStatus.Missing, Target: null, Amount: default, PaymentMethodId: null);
+    public static Payment Initial => new(
+        PaymentStatus.Missing, Target: null, Amount: default, PaymentMethodId: null, Refundable: default, Owed: default, Refunds: []);
 
     public static StreamId Stream(TenantId tenant, PaymentId payment) => new(tenant.Value, "payment", payment.Value);
 
+    public Refund? Find(RefundId refund) => Refunds.FirstOrDefault(it => it.RefundId == refund);
+
     public static Payment Evolve(Payment payment, PaymentEvent @event) => @event switch
     {
-        PaymentRequested it => new(PaymentStatus.Pending, it.Target, it.Amount, it.PaymentMethodId),
-        PaymentRecorded it => new(PaymentStatus.Pending, new InvoiceTarget(it.InvoiceId), it.Amount, PaymentMethodId: null),
-        PaymentSucceeded => payment with { Status = PaymentStatus.Succeeded },
+        PaymentRequested it => Pending(it.Target, it.Amount, it.PaymentMethodId),
+        PaymentRecorded it => Pending(new InvoiceTarget(it.InvoiceId), it.Amount, method: null),
+        PaymentSucceeded it => payment with { Status = PaymentStatus.Succeeded, Refundable = it.Amount, Owed = it.Excess },
         PaymentDeclined => payment with { Status = PaymentStatus.Declined },
+        RefundRequested it => payment with
+        {
+            Refundable = payment.Refundable - it.Amount,
+            Owed = payment.Owed - it.FromOwed,
+            Refunds = [.. payment.Refunds, new(it.RefundId, RefundStatus.Pending, it.Amount, it.At, it.CheckAt)],
+        },
+        RefundUnresolved it => payment.With(it.RefundId, refund => refund with { CheckAt = it.CheckAt }),
+        // The money has moved also where the gateway first said otherwise.
+        RefundSucceeded it when payment.Find(it.RefundId) is { Status: RefundStatus.Failed } => (payment with
+        {
+            Refundable = payment.Refundable - it.Amount,
+            Owed = payment.Owed - it.Amount,
+        }).With(it.RefundId, refund => refund with { Status = RefundStatus.Succeeded }),
+        RefundSucceeded it => payment.With(it.RefundId, refund => refund with { Status = RefundStatus.Succeeded }),
+        RefundFailed it => (payment with
+        {
+            Refundable = payment.Refundable + it.Amount,
+            Owed = payment.Owed + it.Amount,
+        }).With(it.RefundId, refund => refund with { Status = RefundStatus.Failed }),
         _ => throw new UnreachableException($"Payment does not know {@event.GetType().Name}."),
+    };
+
+    private static Payment Pending(PaymentTarget target, Money amount, PaymentMethodId? method)
+    {
+        var nothing = Money.Zero(amount.Currency);
+        return new(PaymentStatus.Pending, target, amount, method, Refundable: nothing, Owed: nothing, Refunds: []);
+    }
+
+    private Payment With(RefundId id, Func<Refund, Refund> change) => this with
+    {
+        Refunds = [.. Refunds.Select(refund => refund.RefundId == id ? change(refund) : refund)],
     };
 }

@@ -14,10 +14,11 @@ namespace Platform.Billing.Payments;
 /// <param name="PaymentMethodId">What was charged; null for a bank transfer.</param>
 /// <param name="Reference">What a bank transfer was marked with; null for a charge.</param>
 /// <param name="Excess">What was received beyond what was due, and is to be paid back; zero else.</param>
+/// <param name="Refunded">What was paid back.</param>
 /// <param name="Code">Why it was declined; null else.</param>
 public sealed record PaymentView(
-    PaymentId PaymentId, PaymentTarget Target, PaymentStatus Status, Money Amount, Money Excess, PaymentMethodId? PaymentMethodId,
-    string? Reference, string? Code, Instant RequestedAt, Instant? ConcludedAt)
+    PaymentId PaymentId, PaymentTarget Target, PaymentStatus Status, Money Amount, Money Excess, Money Refunded,
+    PaymentMethodId? PaymentMethodId, string? Reference, string? Code, Instant RequestedAt, Instant? ConcludedAt)
 {
     public const string Table = "payments";
 
@@ -60,11 +61,11 @@ public sealed class PaymentProjection : DocumentProjection<PaymentView, PaymentE
     protected override PaymentView? Fold(PaymentView? view, PaymentEvent @event, RecordedEvent recorded) => (view, @event) switch
     {
         (null, PaymentRequested it) => new(
-            it.PaymentId, it.Target, PaymentStatus.Pending, it.Amount, Money.Zero(it.Amount.Currency), it.PaymentMethodId,
-            Reference: null, Code: null, it.At, ConcludedAt: null),
+            it.PaymentId, it.Target, PaymentStatus.Pending, it.Amount, Excess: Money.Zero(it.Amount.Currency),
+            Refunded: Money.Zero(it.Amount.Currency), it.PaymentMethodId, Reference: null, Code: null, it.At, ConcludedAt: null),
         (null, PaymentRecorded it) => new(
-            it.PaymentId, new InvoiceTarget(it.InvoiceId), PaymentStatus.Pending, it.Amount, Money.Zero(it.Amount.Currency),
-            PaymentMethodId: null, it.Reference, Code: null, it.ReceivedAt, ConcludedAt: null),
+            it.PaymentId, new InvoiceTarget(it.InvoiceId), PaymentStatus.Pending, it.Amount, Excess: Money.Zero(it.Amount.Currency),
+            Refunded: Money.Zero(it.Amount.Currency), PaymentMethodId: null, it.Reference, Code: null, it.ReceivedAt, ConcludedAt: null),
         ({ } payment, PaymentSucceeded it) => payment with
         {
             Status = PaymentStatus.Succeeded,
@@ -73,6 +74,8 @@ public sealed class PaymentProjection : DocumentProjection<PaymentView, PaymentE
             ConcludedAt = it.At,
         },
         ({ } payment, PaymentDeclined it) => payment with { Status = PaymentStatus.Declined, Code = it.Code, ConcludedAt = it.At },
+        ({ } payment, RefundSucceeded it) => payment with { Refunded = payment.Refunded + it.Amount },
+        ({ } payment, RefundEvent) => payment,
         _ => throw new UnreachableException($"{@event.GetType().Name} cannot follow {view}."),
     };
 }

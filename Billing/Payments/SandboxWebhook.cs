@@ -12,8 +12,8 @@ using Platform.ServiceDefaults;
 namespace Platform.Billing.Payments;
 
 /// <summary>
-/// The sandbox gateway tells how a charge ended. A repetition, and what is known already, change nothing. A payment that does not exist
-/// is a 404: none is asked for before it is recorded, so it was never ours.
+/// The sandbox gateway tells how a charge or a refund ended. A repetition, and what is known already, change nothing. A payment or refund
+/// that does not exist is a 404: none is asked for before it is recorded, so it was never ours.
 /// </summary>
 public static class SandboxWebhook
 {
@@ -21,8 +21,11 @@ public static class SandboxWebhook
 
     private static readonly Duration AgeMax = Duration.FromMinutes(5);
 
+    /// <param name="PaymentId">The charge; absent for a refund.</param>
+    /// <param name="RefundId">The refund; absent for a charge.</param>
     /// <param name="Code">Why it was declined; absent else.</param>
-    public sealed record GatewayEvent(PaymentId PaymentId, ChargeOutcome Outcome, string? Code = null);
+    public sealed record GatewayEvent(
+        ChargeOutcome Outcome, PaymentId? PaymentId = null, RefundId? RefundId = null, string? Code = null);
 
     /// <param name="WebhookSecret">Shared with the gateway; without one every webhook is refused.</param>
     public sealed record Settings(string? WebhookSecret)
@@ -60,7 +63,7 @@ public static class SandboxWebhook
 
     private static async Task<Results<NoContent, ProblemHttpResult>> Handle(
         HttpRequest request, [FromHeader(Name = "Platform-Signature")] string? signature, Settings settings, BillingDatabase database,
-        ChargePayment charge, TimeProvider clock, CancellationToken cancellation)
+        ChargePayment charge, MakeRefund refund, TimeProvider clock, CancellationToken cancellation)
     {
         var body = await Body(request, cancellation);
         if (body is null || !IsGenuine(settings.WebhookSecret, signature, body, clock.Now()))
@@ -74,15 +77,28 @@ public static class SandboxWebhook
         if (told.Outcome == ChargeOutcome.Pending)
             throw new InvalidRequestException("outcome", "succeeded or declined.");
 
-        var tenants = await database.ReadAllTenants(
-            "select tenant_id from billing.payments where id = $1", row => new TenantId(row.GetGuid(0)), cancellation,
-            Sql.P(told.PaymentId.Value));
-        if (tenants is not [var tenant])
-            return Problems.NotFound("payment");
+        var (answer, cause) = (new GatewayAnswer(told.Outcome, told.Code), new Cause(null, null, "billing/sandbox-webhook"));
+        switch (told)
+        {
+            case { PaymentId: { } id, RefundId: null }:
+                if (await Find("select tenant_id, id from billing.payments where id = $1", id.Value) is not { } paid)
+                    return Problems.NotFound("payment");
+                await charge.Record(paid.Tenant, id, answer, cause, cancellation);
+                return TypedResults.NoContent();
 
-        await charge.Record(
-            tenant, told.PaymentId, new(told.Outcome, told.Code), new Cause(null, null, "billing/sandbox-webhook"), cancellation);
-        return TypedResults.NoContent();
+            case { PaymentId: null, RefundId: { } id }:
+                var find = $"select tenant_id, (data ->> 'payment_id')::uuid from billing.{RefundView.Table} where id = $1";
+                if (await Find(find, id.Value) is not { } refunded)
+                    return Problems.NotFound("refund");
+                await refund.Record(refunded.Tenant, refunded.Payment, id, answer, cause, cancellation);
+                return TypedResults.NoContent();
+
+            default:
+                throw new InvalidRequestException("payment_id", "Either a payment or a refund is told of.");
+        }
+
+        async Task<(TenantId Tenant, PaymentId Payment)?> Find(string sql, Guid id) => await database.ReadAllTenants(
+            sql, row => (new TenantId(row.GetGuid(0)), new PaymentId(row.GetGuid(1))), cancellation, Sql.P(id)) is [var found] ? found : null;
     }
 
     // Null where it is longer than any event: nobody has signed yet, so nobody may fill the memory.

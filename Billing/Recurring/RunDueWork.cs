@@ -4,6 +4,7 @@ using NodaTime;
 using Platform.Billing.Dunning;
 using Platform.Billing.Entitlements;
 using Platform.Billing.Invoices;
+using Platform.Billing.Payments;
 using Platform.Billing.Wallets;
 using Platform.Contracts;
 using Platform.Contracts.Messages;
@@ -83,6 +84,7 @@ internal static class DueWork
             .AddSingleton<IDueWork, ReviewEntitlements>()
             .AddSingleton<IDueWork, CollectInvoices>()
             .AddSingleton<IDueWork, ExpireCredit>()
-            .AddSingleton<IDueWork, KeepToppedUp>();
+            .AddSingleton<IDueWork, KeepToppedUp>()
+            .AddSingleton<IDueWork, SettleRefunds>();
     }
 }

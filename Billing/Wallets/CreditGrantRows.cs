@@ -30,6 +30,7 @@ public sealed class CreditGrantRows : Projection
                 CreditConsumed it => [.. it.Parts.Select(part => Less(part.GrantId, part.Amount))],
                 CreditExpired it => [Less(it.GrantId, it.Amount)],
                 CreditVoided it => [Less(it.GrantId, it.Amount)],
+                CreditRefunded it => [Less(it.GrantId, it.Amount)],
                 var other => throw new UnreachableException($"Credit grants do not know {other.GetType().Name}."),
             };
             foreach (var command in commands)

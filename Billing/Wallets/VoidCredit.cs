@@ -20,6 +20,8 @@ public static class VoidCredit
         null => Refusal.Because("credit_grant.not_found", "There is no such grant."),
         { Kind: CreditKind.Adjustment } => Refusal.Because(
             "wallet.adjustment_owed", "An adjustment was taken back from an invoice, so it is owed to the tenant."),
+        { SourcePaymentId: not null } => Refusal.Because(
+            "wallet.credit_bought", "The credit was bought by a top-up; refund its payment instead."),
         { Remaining.MinorUnits: 0 } => [],
         var grant => [new CreditVoided(grant.GrantId, grant.Kind, grant.Remaining, command.Reason, command.At)],
     };

@@ -11,6 +11,7 @@ namespace Platform.Billing.Wallets;
 [JsonDerivedType(typeof(CreditConsumed), "wallet.credit_consumed.v1")]
 [JsonDerivedType(typeof(CreditExpired), "wallet.credit_expired.v1")]
 [JsonDerivedType(typeof(CreditVoided), "wallet.credit_voided.v1")]
+[JsonDerivedType(typeof(CreditRefunded), "wallet.credit_refunded.v1")]
 public abstract record WalletEvent;
 
 /// <summary>Where credit comes from, and so how the books take it.</summary>
@@ -51,11 +52,17 @@ public sealed record CreditExpired(CreditGrantId GrantId, CreditKind Kind, Money
 /// <param name="Amount">What was left. What was consumed before stays consumed.</param>
 public sealed record CreditVoided(CreditGrantId GrantId, CreditKind Kind, Money Amount, string Reason, Instant At) : WalletEvent;
 
+/// <summary>Unused credit of a top-up is paid back; the refund has posted it.</summary>
+public sealed record CreditRefunded(CreditGrantId GrantId, CreditKind Kind, Money Amount, RefundId RefundId, string Reason, Instant At)
+    : WalletEvent;
+
 /// <summary>What one grant gave.</summary>
 public sealed record CreditPart(CreditGrantId GrantId, CreditKind Kind, Money Amount);
 
 /// <summary>A grant and what is left of it.</summary>
-public sealed record CreditGrant(CreditGrantId GrantId, CreditKind Kind, int Priority, Instant? ExpiresAt, Money Remaining)
+/// <param name="SourcePaymentId">The payment of the top-up that it was bought by; null for other credit.</param>
+public sealed record CreditGrant(
+    CreditGrantId GrantId, CreditKind Kind, int Priority, Instant? ExpiresAt, Money Remaining, PaymentId? SourcePaymentId = null)
 {
     public bool HasExpired(Instant at) => ExpiresAt <= at;
 }
@@ -75,12 +82,21 @@ public sealed record Wallet(IReadOnlyList<CreditGrant> Grants) : IEvolve<Wallet,
         .Where(grant => !grant.HasExpired(at))
         .Aggregate(Money.Zero(currency), (sum, grant) => sum + grant.Remaining);
 
+    /// <summary>What is left of the credit that a payment bought.</summary>
+    public Money UnusedOf(PaymentId payment, Currency currency, Instant at) => Grants
+        .Where(grant => grant.SourcePaymentId == payment && !grant.HasExpired(at))
+        .Aggregate(Money.Zero(currency), (sum, grant) => sum + grant.Remaining);
+
     public static Wallet Evolve(Wallet wallet, WalletEvent @event) => @event switch
     {
-        CreditGranted it => wallet with { Grants = [.. wallet.Grants, new(it.GrantId, it.Kind, it.Priority, it.ExpiresAt, it.Amount)] },
+        CreditGranted it => wallet with
+        {
+            Grants = [.. wallet.Grants, new(it.GrantId, it.Kind, it.Priority, it.ExpiresAt, it.Amount, it.SourcePaymentId)],
+        },
         CreditConsumed it => it.Parts.Aggregate(wallet, (rest, part) => rest.Less(part.GrantId, part.Amount)),
         CreditExpired it => wallet.Less(it.GrantId, it.Amount),
         CreditVoided it => wallet.Less(it.GrantId, it.Amount),
+        CreditRefunded it => wallet.Less(it.GrantId, it.Amount),
         _ => throw new UnreachableException($"Wallet does not know {@event.GetType().Name}."),
     };
 

@@ -15,6 +15,7 @@ public enum WalletTransactionType
     Consumed,
     Expired,
     Voided,
+    Refunded,
 }
 
 /// <summary>One change of a wallet, cent by cent by grant.</summary>
@@ -22,7 +23,7 @@ public enum WalletTransactionType
 /// <param name="Amount">What the balance changed by; negative where credit left. The sum of the parts.</param>
 /// <param name="Parts">Which grants it came into or left from, with the signs of the amount.</param>
 /// <param name="InvoiceId">The invoice that was paid, or that the credit was taken back from.</param>
-/// <param name="PaymentId">The payment of the top-up that the credit was bought by; null for other credit.</param>
+/// <param name="PaymentId">The payment of the top-up that the credit was bought by or is paid back of; null for other credit.</param>
 public sealed record WalletTransaction(
     long Number, WalletTransactionType Type, Money Amount, IReadOnlyList<CreditPart> Parts, InvoiceId? InvoiceId, PaymentId? PaymentId,
     string? Reason, Instant At)
@@ -66,6 +67,9 @@ public sealed class WalletTransactionProjection : DocumentProjection<WalletTrans
         CreditVoided it => new(
             recorded.Version, WalletTransactionType.Voided, Negative(it.Amount), [new(it.GrantId, it.Kind, Negative(it.Amount))],
             InvoiceId: null, PaymentId: null, it.Reason, it.At),
+        CreditRefunded it => new(
+            recorded.Version, WalletTransactionType.Refunded, Negative(it.Amount), [new(it.GrantId, it.Kind, Negative(it.Amount))],
+            InvoiceId: null, new PaymentId(it.GrantId.Value), it.Reason, it.At),
         _ => throw new UnreachableException($"WalletTransaction does not know {@event.GetType().Name}."),
     };
 

@@ -48,6 +48,7 @@ internal static class History
     public static readonly CouponRedemptionId TheRedemption = new(Guid.Parse("0198c0de-0000-7000-8000-000000000052"));
     public static readonly TaxRateId TheTaxRate = new(Guid.Parse("0198c0de-0000-7000-8000-000000000055"));
     public static readonly CreditGrantId TheGrant = new(Guid.Parse("0198c0de-0000-7000-8000-000000000040"));
+    public static readonly RefundId TheRefund = new(Guid.Parse("0198c0de-0000-7000-8000-000000000013"));
     public static readonly CreditNoteId TheCreditNote = new(Guid.Parse("0198c0de-0000-7000-8000-000000000041"));
     public static readonly Guid TheRequest = Guid.Parse("0198c0de-0000-7000-8000-000000000007");
 
@@ -164,6 +165,10 @@ internal static class History
     public static PaymentRequested PaymentRequested(long cents = 100_00) =>
         new(ThePayment, TheTenant, new InvoiceTarget(TheInvoice), new(cents, Currency.EUR), ThePaymentMethod, FirstOfFebruary);
 
+    public static RefundRequested RefundAsked(long cents = 30_00, long fromOwed = 10_00) => new(
+        TheRefund, ThePayment, new InvoiceTarget(TheInvoice), new(cents, Currency.EUR), new(fromOwed, Currency.EUR), CreditNoteId: null,
+        "Not as agreed", Noon + Duration.FromMinutes(10), Noon);
+
     public static TopUpTerms TopUpTerms(long threshold = 20_00, long amount = 50_00, long? monthlyMax = 100_00) => new(
         new(threshold, Currency.EUR), new(amount, Currency.EUR), monthlyMax is { } most ? new(most, Currency.EUR) : null);
 
@@ -180,6 +185,9 @@ internal static class History
 
     public static CreditExpired Expired(long cents) =>
         new(TheGrant, CreditKind.Prepaid, new(cents, Currency.EUR), FirstOfMarch, FirstOfMarch);
+
+    public static CreditRefunded Refunded(long cents) =>
+        new(TheGrant, CreditKind.Prepaid, new(cents, Currency.EUR), TheRefund, "No longer needed", Noon);
 
     public static CreditVoided Voided(long cents) =>
         new(TheGrant, CreditKind.Prepaid, new(cents, Currency.EUR), "Granted by mistake", Noon);

@@ -200,7 +200,9 @@ public sealed class ClosePeriodsSpecs(OwnBillingHost billing) : IClassFixture<Ow
         });
         note.Status.ShouldBe(201, note.Text);
         var credit = new { amount = "10.00", currency = "EUR" };
-        (await tenant.Admin.Post("/v1/wallet/top-ups", new { amount = credit })).Status.ShouldBe(201);
+        var bought = await tenant.Admin.Post("/v1/wallet/top-ups", new { amount = credit });
+        var path = $"/v1/payments/{bought.Json.GetProperty("payment_id").GetString()}/refunds";
+        (await billing.Operator.For(tenant.Id).Post(path, new { reason = "No longer needed" })).Status.ShouldBe(201);
         (await tenant.Admin.Put("/v1/wallet/top-up-rule", new { threshold = credit, amount = credit })).Status.ShouldBe(200);
         await Run();
         var rebuild = billing.Services.GetRequiredService<Rebuild>();
@@ -209,7 +211,7 @@ public sealed class ClosePeriodsSpecs(OwnBillingHost billing) : IClassFixture<Ow
                 "tenants", "api_keys", "meters", "products", "prices", "plans", "add_ons", "subscriptions", "subscribed_add_ons",
                 "billing_periods", "entitlements", "invoices", "ledger_entries", "receivables", "payment_methods", "payments",
                 "coupons", "coupon_redemptions", "tax_rates", "tax_profiles",
-                "credit_notes", "credit_grants", "wallet_transactions", "top_ups", "recurring_revenue", "cost_rates",
+                "credit_notes", "credit_grants", "wallet_transactions", "top_ups", "recurring_revenue", "cost_rates", "refunds",
             ],
             ignoreOrder: true);
 

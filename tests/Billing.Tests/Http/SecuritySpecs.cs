@@ -30,6 +30,7 @@ public sealed class SecuritySpecs(BillingHost billing)
     [InlineData("GET", $"/v1/invoices/{Anything}/usage-proof")]
     [InlineData("GET", "/v1/ledger/postings")]
     [InlineData("GET", "/v1/payments")]
+    [InlineData("GET", "/v1/refunds")]
     [InlineData("GET", "/v1/payment-methods")]
     [InlineData("GET", "/v1/receivables/ageing")]
     [InlineData("POST", "/v1/payment-methods")]

@@ -68,6 +68,22 @@ public class PostingsSpecs
             "a top-up is received and becomes credit", Received(50_00, applied: 50_00) with { Target = new TopUpTarget(Automatic: false) },
             [(Cash, null, 50_00), (Account.Wallet, null, -50_00)]
         },
+        {
+            "a refund of what was owed back moves nothing until the money does", new RefundSucceeded(TheRefund, Euro(30_00), FirstOfFebruary),
+            [(RefundsPayable, null, 30_00), (Cash, null, -30_00)]
+        },
+        {
+            "what is paid back beyond that is an expense", RefundAsked() with { At = FirstOfFebruary },
+            [(RefundExpense, null, 20_00), (RefundsPayable, null, -20_00)]
+        },
+        {
+            "what a credit note took back is owed back", RefundAsked(fromOwed: 0) with { At = FirstOfFebruary, CreditNoteId = TheCreditNote },
+            [(Receivable, null, 30_00), (RefundsPayable, null, -30_00)]
+        },
+        {
+            "credit that is paid back is owed back", RefundAsked() with { At = FirstOfFebruary, Target = new TopUpTarget(Automatic: true) },
+            [(Account.Wallet, null, 20_00), (RefundsPayable, null, -20_00)]
+        },
         { "prepaid credit was received", Given(CreditKind.Prepaid), [(Cash, null, 50_00), (Account.Wallet, null, -50_00)] },
         { "a gift is an expense", Given(CreditKind.Promotional), [(PromotionExpense, null, 50_00), (Account.Wallet, null, -50_00)] },
         { "what an invoice owes the tenant becomes credit", Given(CreditKind.Adjustment), [(Receivable, null, 50_00), (Account.Wallet, null, -50_00)] },
@@ -91,6 +107,10 @@ public class PostingsSpecs
     [Fact]
     public void The_credit_of_a_top_up_is_posted_by_its_payment() =>
         Postings.Of(Given(CreditKind.Prepaid) with { SourcePaymentId = ThePayment }).ShouldBeNull();
+
+    [Fact]
+    public void A_refund_of_what_was_owed_back_alone_moves_nothing_yet() =>
+        Postings.Of(RefundAsked(cents: 10_00, fromOwed: 10_00)).ShouldBeNull();
 
     [Fact]
     public void An_invoice_of_zero_moves_nothing() => Postings.Of(Invoiced((LineKind.Usage, 0))).ShouldBeNull();

@@ -22,6 +22,15 @@ internal sealed class CrashingGateway(IPaymentGateway gateway, bool heard) : IPa
             NullLogger<ChargePayment>.Instance);
     }
 
+    public static MakeRefund Refund(BillingHost billing, bool heard)
+    {
+        var services = billing.Services;
+        return new(
+            services.GetRequiredService<EventStore.EventStore>(),
+            new CrashingGateway(services.GetRequiredService<IPaymentGateway>(), heard), services.GetRequiredService<TenantClock>(),
+            NullLogger<MakeRefund>.Instance);
+    }
+
     public bool Knows(string token) => gateway.Knows(token);
 
     public async Task<GatewayAnswer> Charge(PaymentId payment, string token, Money amount, CancellationToken cancellation)
@@ -32,4 +41,13 @@ internal sealed class CrashingGateway(IPaymentGateway gateway, bool heard) : IPa
     }
 
     public Task<GatewayAnswer?> Find(PaymentId payment, CancellationToken cancellation) => gateway.Find(payment, cancellation);
+
+    public async Task<GatewayAnswer> Refund(RefundId refund, PaymentId payment, Money amount, CancellationToken cancellation)
+    {
+        if (heard)
+            await gateway.Refund(refund, payment, amount, cancellation);
+        throw new OperationCanceledException("The process ends here.");
+    }
+
+    public Task<GatewayAnswer?> FindRefund(RefundId refund, CancellationToken cancellation) => gateway.FindRefund(refund, cancellation);
 }

@@ -57,6 +57,11 @@ internal static class PaymentWorld
             billing.Services.GetServices<IDueWork>().OfType<KeepToppedUp>().Single()
                 .Do(tenant.Id, billing.Clock.Now + later, Cause.Unknown, BillingHost.Cancellation);
 
+        /// <summary>What is due for the tenant's refunds by now, or later.</summary>
+        public Task<int> SettleRefunds(TestTenant tenant, Duration later = default) =>
+            billing.Services.GetServices<IDueWork>().OfType<SettleRefunds>().Single()
+                .Do(tenant.Id, billing.Clock.Now + later, Cause.Unknown, BillingHost.Cancellation);
+
         /// <summary>How many charges the gateway made for the tenant.</summary>
         public async Task<int> Charges(TestTenant tenant) => (await billing.Strings(
             $"""

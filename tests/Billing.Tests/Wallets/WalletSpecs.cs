@@ -82,5 +82,7 @@ public class WalletSpecs
         WalletSpec.Given(Granted(), Consumed(cents: 20_00)).When(wallet => VoidCredit.Decide(command, wallet)).Then(Voided(cents: 30_00));
         WalletSpec.Given(Granted(), Voided(cents: 50_00)).When(wallet => VoidCredit.Decide(command, wallet)).ThenNothing();
         WalletSpec.Given().When(wallet => VoidCredit.Decide(command, wallet)).ThenRefused("credit_grant.not_found");
+        WalletSpec.Given(Granted() with { SourcePaymentId = ThePayment }).When(wallet => VoidCredit.Decide(command, wallet))
+            .ThenRefused("wallet.credit_bought");
     }
 }

@@ -1,0 +1,98 @@
+using Microsoft.AspNetCore.Http.HttpResults;
+using NodaTime;
+using Platform.Billing.Tenants;
+using Platform.Billing.Wallets;
+using Platform.Contracts;
+using Platform.EventStore;
+using Platform.ServiceDefaults;
+
+namespace Platform.Billing.Payments;
+
+/// <summary>
+/// Pays back what a payment brought, through the gateway that brought it: what is owed back first, then the rest. Of a top-up that is credit
+/// which nobody has used. Of an invoice it is the operator's own expense: what is not to be owed any more is taken back by a credit
+/// note, which refunds by itself.
+/// </summary>
+public static class RefundPayment
+{
+    /// <param name="Amount">Above zero, in the payment's currency; all that can be paid back if absent.</param>
+    /// <param name="Reason">1 to 500 characters; the tenant reads it.</param>
+    public sealed record NewRefund(string Reason, Money? Amount = null);
+
+    /// <param name="Amount">Null for all that can be paid back.</param>
+    /// <param name="Unused">What is left of the credit that a top-up bought; null for the payment of an invoice.</param>
+    public sealed record Command(RefundId RefundId, PaymentId PaymentId, Money? Amount, Money? Unused, string Reason, Instant At);
+
+    public static Decision<PaymentEvent> Decide(Command command, Payment payment)
+    {
+        if (payment.Find(command.RefundId) is not null)
+            return [];
+        if (payment.Status is PaymentStatus.Missing)
+            return Refusal.Because("payment.not_found", "There is no such payment.");
+        if (payment.Status is not PaymentStatus.Succeeded)
+            return Refusal.Because("payment.not_received", "Nothing was received by this payment.");
+        if (payment.PaymentMethodId is null)
+            return Refusal.Because("payment.not_by_gateway", "A bank transfer is paid back by bank.");
+
+        var left = command.Unused is { } unused && payment.Owed + unused < payment.Refundable ? payment.Owed + unused : payment.Refundable;
+        var amount = command.Amount ?? left;
+        if (amount.Currency != left.Currency)
+            return Refusal.Because("payment.currency_mismatch", $"The payment is in {left.Currency}.", "amount");
+        if (amount > left)
+            return Refusal.Because("refund.exceeds_payment", $"Of the payment {left} can be paid back.", "amount");
+        if (amount.MinorUnits <= 0)
+            return Refusal.Because("refund.nothing_left", "Nothing of the payment can be paid back.");
+
+        return
+        [
+            new RefundRequested(
+                command.RefundId, command.PaymentId, payment.Target!, amount, FromOwed: amount < payment.Owed ? amount : payment.Owed,
+                CreditNoteId: null, command.Reason, ChargePayment.FirstCheck(command.At), command.At),
+        ];
+    }
+
+    public static void Map(RouteGroupBuilder payments) =>
+        payments.MapPost("/{id}/refunds", Handle).WithName(nameof(RefundPayment)).ForOperators().Idempotent();
+
+    private static async Task<Results<Created<RefundView>, ProblemHttpResult>> Handle(
+        PaymentId id, NewRefund request, Caller caller, RequestId requestId, EventStore.EventStore store, Documents documents,
+        MakeRefund make, TenantClock clock, CancellationToken cancellation)
+    {
+        new FieldErrors()
+            .Require(request.Amount is not { MinorUnits: <= 0 }, "amount", "More than nothing.")
+            .RequireReason(request.Reason)
+            .ThrowIfAny();
+
+        var (tenant, refund) = (caller.TenantId, new RefundId(requestId.Value));
+        var (refusal, asked) = await store.Transact<(Refusal?, bool)>(
+            tenant.Value,
+            caller.Cause,
+            async (transaction, token) =>
+            {
+                var stream = Payment.Stream(tenant, id);
+                var (payment, version) = await transaction.Load<Payment, PaymentEvent>(stream, token);
+                var at = await clock.Now(tenant, token);
+                var unused = payment.Target is TopUpTarget
+                    ? (await transaction.Load<Wallet, WalletEvent>(Wallet.Stream(tenant), token)).State.UnusedOf(id, payment.Amount.Currency, at)
+                    : (Money?)null;
+                var decision = Decide(new(refund, id, request.Amount, unused, request.Reason, at), payment);
+                if (decision.Events is not [RefundRequested requested])
+                    return (decision.Refusal, true);
+
+                await transaction.Append(stream, version, token, requested);
+                if (requested.Target is TopUpTarget)
+                {
+                    await transaction.Decide<Wallet, WalletEvent>(
+                        Wallet.Stream(tenant), wallet => RefundCredit.Decide(requested, wallet), token);
+                }
+
+                return (null, false);
+            },
+            cancellation);
+        if (refusal is not null)
+            return refusal.ToProblem();
+
+        await make.Proceed(tenant, id, refund, asked, caller.Cause, cancellation);
+        return TypedResults.Created($"/v1/refunds/{refund}", (await RefundView.Find(documents, tenant, refund, cancellation))!);
+    }
+}
