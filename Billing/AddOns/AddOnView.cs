@@ -26,13 +26,9 @@ public sealed record AddOnView(
     public static Task<AddOnView?> Find(Documents documents, AddOnId addOn, CancellationToken cancellation) =>
         documents.Find(TenantId.Operator.Value, Table, addOn.Value, Stored.Json<AddOnView>(), cancellation);
 
-    private static async Task<Ok<Page<AddOnView>>> List(
-        [AsParameters] PageQuery page, Documents documents, CancellationToken cancellation)
-    {
-        var rows = await documents.List(
-            TenantId.Operator.Value, Table, Stored.Json<AddOnView>(), page.Size + 1, page.After, newestFirst: false, cancellation);
-        return TypedResults.Ok(page.Of([.. rows.Select(row => row.View)], addOn => addOn.AddOnId.Value));
-    }
+    private static Task<Ok<Page<AddOnView>>> List(
+        [AsParameters] PageQuery page, Documents documents, CancellationToken cancellation) =>
+        documents.PageOf<AddOnView>(TenantId.Operator, Table, page, newestFirst: false, cancellation);
 
     private static async Task<Results<Ok<AddOnView>, ProblemHttpResult>> Get(
         AddOnId id, Documents documents, CancellationToken cancellation) =>

@@ -44,14 +44,11 @@ public sealed record SubscribedAddOnView(
         return all;
     }
 
-    private static async Task<Ok<Page<SubscribedAddOnView>>> List(
-        SubscriptionId id, [AsParameters] PageQuery page, Caller caller, Documents documents, CancellationToken cancellation)
-    {
-        var rows = await documents.List(
-            caller.TenantId.Value, Table, Stored.Json<SubscribedAddOnView>(), page.Size + 1, page.After, newestFirst: false,
-            cancellation, "data ->> 'subscription_id' = $1", Sql.P(id.ToString()));
-        return TypedResults.Ok(page.Of([.. rows.Select(row => row.View)], addOn => addOn.SubscribedAddOnId.Value));
-    }
+    private static Task<Ok<Page<SubscribedAddOnView>>> List(
+        SubscriptionId id, [AsParameters] PageQuery page, Caller caller, Documents documents, CancellationToken cancellation) =>
+        documents.PageOf<SubscribedAddOnView>(
+            caller.TenantId, Table, page, newestFirst: false, cancellation, "data ->> 'subscription_id' = $1",
+            Sql.P(id.ToString()));
 }
 
 public sealed class SubscribedAddOnProjection : DocumentProjection<SubscribedAddOnView, SubscribedAddOnEvent>

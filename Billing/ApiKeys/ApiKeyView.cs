@@ -14,14 +14,10 @@ public sealed record ApiKeyView(ApiKeyId ApiKeyId, string Name, ApiKeyScope Scop
 {
     public static void Map(RouteGroupBuilder keys) => keys.MapGet("/", List).WithName("ListApiKeys");
 
-    private static async Task<Ok<Page<ApiKeyView>>> List(
-        [AsParameters] PageQuery page, Caller caller, Documents documents, CancellationToken cancellation)
-    {
-        var rows = await documents.List(
-            caller.TenantId.Value, ApiKeyRecord.Table, Stored.Json<ApiKeyRecord>(), page.Size + 1, page.After,
-            newestFirst: false, cancellation);
-        return TypedResults.Ok(page.Of([.. rows.Select(row => row.View.ToView())], key => key.ApiKeyId.Value));
-    }
+    private static Task<Ok<Page<ApiKeyView>>> List(
+        [AsParameters] PageQuery page, Caller caller, Documents documents, CancellationToken cancellation) =>
+        documents.PageOf<ApiKeyRecord, ApiKeyView>(
+            caller.TenantId, ApiKeyRecord.Table, page, newestFirst: false, key => key.ToView(), cancellation);
 }
 
 /// <summary>A key as it is stored and looked up.</summary>

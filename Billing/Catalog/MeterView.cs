@@ -51,14 +51,9 @@ public sealed record MeterView(
         return [.. rows.Select(row => row.View)];
     }
 
-    private static async Task<Ok<Page<MeterView>>> List(
-        [AsParameters] PageQuery page, Documents documents, CancellationToken cancellation)
-    {
-        var rows = await documents.List(
-            TenantId.Operator.Value, Table, Stored.Json<MeterView>(), page.Size + 1, page.After, newestFirst: false,
-            cancellation);
-        return TypedResults.Ok(page.Of([.. rows.Select(row => row.View)], meter => meter.MeterId.Value));
-    }
+    private static Task<Ok<Page<MeterView>>> List(
+        [AsParameters] PageQuery page, Documents documents, CancellationToken cancellation) =>
+        documents.PageOf<MeterView>(TenantId.Operator, Table, page, newestFirst: false, cancellation);
 
     private static async Task<Results<Ok<MeterView>, ProblemHttpResult>> Get(
         MeterId id, Documents documents, CancellationToken cancellation) =>

@@ -71,14 +71,9 @@ public sealed record PlanView(
     public static Task<PlanView?> Find(Documents documents, PlanId plan, CancellationToken cancellation) =>
         documents.Find(TenantId.Operator.Value, Table, plan.Value, Stored.Json<PlanView>(), cancellation);
 
-    private static async Task<Ok<Page<PlanView>>> List(
-        [AsParameters] PageQuery page, Documents documents, CancellationToken cancellation)
-    {
-        var rows = await documents.List(
-            TenantId.Operator.Value, Table, Stored.Json<PlanView>(), page.Size + 1, page.After, newestFirst: false,
-            cancellation);
-        return TypedResults.Ok(page.Of([.. rows.Select(row => row.View)], plan => plan.PlanId.Value));
-    }
+    private static Task<Ok<Page<PlanView>>> List(
+        [AsParameters] PageQuery page, Documents documents, CancellationToken cancellation) =>
+        documents.PageOf<PlanView>(TenantId.Operator, Table, page, newestFirst: false, cancellation);
 
     private static async Task<Results<Ok<PlanView>, ProblemHttpResult>> Get(
         PlanId id, Documents documents, CancellationToken cancellation) =>

@@ -2,7 +2,6 @@ using System.Diagnostics;
 using System.Text.Json.Serialization.Metadata;
 using Microsoft.AspNetCore.Http.HttpResults;
 using NodaTime;
-using Npgsql;
 using Platform.Billing.Rating;
 using Platform.Billing.Usage;
 using Platform.Contracts;
@@ -79,11 +78,9 @@ public sealed record PriceView(
             return TypedResults.Ok(new Page<PriceView>(await InForce(documents, caller.TenantId, key!, instant, cancellation), NextCursor: null));
         }
 
-        var (where, parameters) = key is null ? (null, []) : ("data ->> 'key' = $1", new NpgsqlParameter[] { Sql.P(key) });
-        var rows = await documents.List(
-            (overrides is true ? caller.TenantId : Contracts.TenantId.Operator).Value, Table, Stored.Json<PriceView>(), page.Size + 1, page.After,
-            newestFirst: false, cancellation, where, parameters);
-        return TypedResults.Ok(page.Of([.. rows.Select(row => row.View)], price => price.PriceId.Value));
+        return await documents.PageOf<PriceView>(
+            overrides is true ? caller.TenantId : Contracts.TenantId.Operator, Table, page, newestFirst: false, cancellation,
+            "$1::text is null or data ->> 'key' = $1", Sql.Optional(key));
     }
 
     private static async Task<IReadOnlyList<PriceView>> InForce(

@@ -22,13 +22,9 @@ public sealed record ProductView(ProductId ProductId, string Key, string Display
     public static Task<ProductView?> Find(Documents documents, ProductId product, CancellationToken cancellation) =>
         documents.Find(TenantId.Operator.Value, Table, product.Value, Stored.Json<ProductView>(), cancellation);
 
-    private static async Task<Ok<Page<ProductView>>> List(
-        [AsParameters] PageQuery page, Documents documents, CancellationToken cancellation)
-    {
-        var rows = await documents.List(
-            TenantId.Operator.Value, Table, Stored.Json<ProductView>(), page.Size + 1, page.After, newestFirst: false, cancellation);
-        return TypedResults.Ok(page.Of([.. rows.Select(row => row.View)], product => product.ProductId.Value));
-    }
+    private static Task<Ok<Page<ProductView>>> List(
+        [AsParameters] PageQuery page, Documents documents, CancellationToken cancellation) =>
+        documents.PageOf<ProductView>(TenantId.Operator, Table, page, newestFirst: false, cancellation);
 
     private static async Task<Results<Ok<ProductView>, ProblemHttpResult>> Get(
         ProductId id, Documents documents, CancellationToken cancellation) =>

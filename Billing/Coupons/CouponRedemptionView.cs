@@ -31,14 +31,10 @@ public sealed record CouponRedemptionView(
         it.RedemptionId, it.CouponId, it.Terms.Code, it.Terms.DisplayName, it.Terms.Discount, it.Terms.Duration, it.Terms.Periods,
         it.Terms.PlanIds, it.Terms.ProductIds, it.SubscriptionId, it.Applied, it.RedeemedAt, it.EndedAt);
 
-    private static async Task<Ok<Page<CouponRedemptionView>>> List(
-        [AsParameters] PageQuery page, Caller caller, Documents documents, CancellationToken cancellation)
-    {
-        var rows = await documents.List(
-            caller.TenantId.Value, RedeemedCoupon.Table, Stored.Json<RedeemedCoupon>(), page.Size + 1, page.After, newestFirst: false,
-            cancellation);
-        return TypedResults.Ok(page.Of([.. rows.Select(row => Of(row.View))], redemption => redemption.RedemptionId.Value));
-    }
+    private static Task<Ok<Page<CouponRedemptionView>>> List(
+        [AsParameters] PageQuery page, Caller caller, Documents documents, CancellationToken cancellation) =>
+        documents.PageOf<RedeemedCoupon, CouponRedemptionView>(
+            caller.TenantId, RedeemedCoupon.Table, page, newestFirst: false, Of, cancellation);
 
     private static async Task<Results<Ok<CouponRedemptionView>, ProblemHttpResult>> Get(
         CouponRedemptionId id, Caller caller, Documents documents, CancellationToken cancellation) =>

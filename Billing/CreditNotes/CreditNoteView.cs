@@ -1,7 +1,6 @@
 using System.Text.Json.Serialization.Metadata;
 using Microsoft.AspNetCore.Http.HttpResults;
 using NodaTime;
-using Npgsql;
 using Platform.Contracts;
 using Platform.EventStore;
 using Platform.ServiceDefaults;
@@ -28,17 +27,11 @@ public sealed record CreditNoteView(
         Documents documents, TenantId tenant, CreditNoteId id, CancellationToken cancellation) =>
         documents.Find(tenant.Value, Table, id.Value, Stored.Json<CreditNoteView>(), cancellation);
 
-    private static async Task<Ok<Page<CreditNoteView>>> List(
-        [AsParameters] PageQuery page, InvoiceId? invoice_id, Caller caller, Documents documents, CancellationToken cancellation)
-    {
-        var (where, parameters) = invoice_id is { } of
-            ? ("data ->> 'invoice_id' = $1", new NpgsqlParameter[] { Sql.P(of.ToString()) })
-            : (null, []);
-        var rows = await documents.List(
-            caller.TenantId.Value, Table, Stored.Json<CreditNoteView>(), page.Size + 1, page.After, newestFirst: true, cancellation,
-            where, parameters);
-        return TypedResults.Ok(page.Of([.. rows.Select(row => row.View)], note => note.CreditNoteId.Value));
-    }
+    private static Task<Ok<Page<CreditNoteView>>> List(
+        [AsParameters] PageQuery page, InvoiceId? invoice_id, Caller caller, Documents documents, CancellationToken cancellation) =>
+        documents.PageOf<CreditNoteView>(
+            caller.TenantId, Table, page, newestFirst: true, cancellation, "$1::text is null or data ->> 'invoice_id' = $1",
+            Sql.Optional(invoice_id?.ToString()));
 
     private static async Task<Results<Ok<CreditNoteView>, ProblemHttpResult>> Get(
         CreditNoteId id, Caller caller, Documents documents, CancellationToken cancellation) =>

@@ -3,7 +3,6 @@ using System.Text.Json.Serialization;
 using System.Text.Json.Serialization.Metadata;
 using Microsoft.AspNetCore.Http.HttpResults;
 using NodaTime;
-using Npgsql;
 using Platform.Billing.CreditNotes;
 using Platform.Billing.Rating;
 using Platform.Billing.Taxes;
@@ -197,20 +196,16 @@ public sealed record InvoiceView(
     public static Task<InvoiceView?> Find(Documents documents, TenantId tenant, InvoiceId id, CancellationToken cancellation) =>
         documents.Find(tenant.Value, Table, id.Value, Stored.Json<InvoiceView>(), cancellation);
 
-    private static async Task<Ok<Page<InvoiceView>>> List(
+    private static Task<Ok<Page<InvoiceView>>> List(
         [AsParameters] PageQuery page, SubscriptionId? subscription_id, Caller caller, Documents documents,
-        CancellationToken cancellation)
-    {
-        var (where, parameters) = subscription_id is { } of
-            ? (
-                "data @> jsonb_build_object('subscriptions', jsonb_build_array(jsonb_build_object('subscription_id', $1)))",
-                new NpgsqlParameter[] { Sql.P(of.ToString()) })
-            : (null, []);
-        var rows = await documents.List(
-            caller.TenantId.Value, Table, Stored.Json<InvoiceView>(), page.Size + 1, page.After, newestFirst: true,
-            cancellation, where, parameters);
-        return TypedResults.Ok(page.Of([.. rows.Select(row => row.View)], invoice => invoice.InvoiceId.Value));
-    }
+        CancellationToken cancellation) =>
+        documents.PageOf<InvoiceView>(
+            caller.TenantId, Table, page, newestFirst: true, cancellation,
+            """
+            $1::text is null
+            or data @> jsonb_build_object('subscriptions', jsonb_build_array(jsonb_build_object('subscription_id', $1::text)))
+            """,
+            Sql.Optional(subscription_id?.ToString()));
 
     private static async Task<Results<Ok<InvoiceView>, ProblemHttpResult>> Get(
         InvoiceId id, Caller caller, Documents documents, CancellationToken cancellation) =>

@@ -13,14 +13,10 @@ public sealed record PaymentMethodView(PaymentMethodId PaymentMethodId, string G
 {
     public static void Map(RouteGroupBuilder methods) => methods.MapGet("/", List).WithName("ListPaymentMethods");
 
-    private static async Task<Ok<Page<PaymentMethodView>>> List(
-        [AsParameters] PageQuery page, Caller caller, Documents documents, CancellationToken cancellation)
-    {
-        var rows = await documents.List(
-            caller.TenantId.Value, PaymentMethodRecord.Table, Stored.Json<PaymentMethodRecord>(), page.Size + 1, page.After,
-            newestFirst: true, cancellation);
-        return TypedResults.Ok(page.Of([.. rows.Select(row => row.View.ToView())], method => method.PaymentMethodId.Value));
-    }
+    private static Task<Ok<Page<PaymentMethodView>>> List(
+        [AsParameters] PageQuery page, Caller caller, Documents documents, CancellationToken cancellation) =>
+        documents.PageOf<PaymentMethodRecord, PaymentMethodView>(
+            caller.TenantId, PaymentMethodRecord.Table, page, newestFirst: true, method => method.ToView(), cancellation);
 }
 
 /// <summary>A payment method with its token, which no answer shows.</summary>

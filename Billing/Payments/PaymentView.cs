@@ -2,7 +2,6 @@ using System.Diagnostics;
 using System.Text.Json.Serialization.Metadata;
 using Microsoft.AspNetCore.Http.HttpResults;
 using NodaTime;
-using Npgsql;
 using Platform.Contracts;
 using Platform.EventStore;
 using Platform.ServiceDefaults;
@@ -31,17 +30,11 @@ public sealed record PaymentView(
     public static Task<PaymentView?> Find(Documents documents, TenantId tenant, PaymentId id, CancellationToken cancellation) =>
         documents.Find(tenant.Value, Table, id.Value, Stored.Json<PaymentView>(), cancellation);
 
-    private static async Task<Ok<Page<PaymentView>>> List(
-        [AsParameters] PageQuery page, InvoiceId? invoice_id, Caller caller, Documents documents, CancellationToken cancellation)
-    {
-        var (where, parameters) = invoice_id is { } of
-            ? ("data -> 'target' ->> 'invoice_id' = $1", new NpgsqlParameter[] { Sql.P(of.ToString()) })
-            : (null, []);
-        var rows = await documents.List(
-            caller.TenantId.Value, Table, Stored.Json<PaymentView>(), page.Size + 1, page.After, newestFirst: true, cancellation,
-            where, parameters);
-        return TypedResults.Ok(page.Of([.. rows.Select(row => row.View)], payment => payment.PaymentId.Value));
-    }
+    private static Task<Ok<Page<PaymentView>>> List(
+        [AsParameters] PageQuery page, InvoiceId? invoice_id, Caller caller, Documents documents, CancellationToken cancellation) =>
+        documents.PageOf<PaymentView>(
+            caller.TenantId, Table, page, newestFirst: true, cancellation, "$1::text is null or data -> 'target' ->> 'invoice_id' = $1",
+            Sql.Optional(invoice_id?.ToString()));
 
     private static async Task<Results<Ok<PaymentView>, ProblemHttpResult>> Get(
         PaymentId id, Caller caller, Documents documents, CancellationToken cancellation) =>

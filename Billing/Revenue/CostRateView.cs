@@ -2,7 +2,6 @@ using System.Diagnostics;
 using System.Text.Json.Serialization.Metadata;
 using Microsoft.AspNetCore.Http.HttpResults;
 using NodaTime;
-using Npgsql;
 using Platform.Billing.Subscriptions;
 using Platform.Contracts;
 using Platform.EventStore;
@@ -51,19 +50,16 @@ public sealed record CostRateView(
     public static async Task<IReadOnlyList<CostRateView>> All(Documents documents, CancellationToken cancellation)
     {
         var rows = await documents.List(
-            TenantId.Operator.Value, Table, Stored.Json<CostRateView>(), limit: int.MaxValue, after: null, newestFirst: false, cancellation);
+            TenantId.Operator.Value, Table, Stored.Json<CostRateView>(), limit: int.MaxValue, after: null, newestFirst: false,
+            cancellation);
         return [.. rows.Select(row => row.View)];
     }
 
-    private static async Task<Ok<Page<CostRateView>>> List(
-        [AsParameters] PageQuery page, string? meter, Documents documents, CancellationToken cancellation)
-    {
-        var (where, parameters) = meter is null ? (null, []) : ("data ->> 'meter' = $1", new NpgsqlParameter[] { Sql.P(meter) });
-        var rows = await documents.List(
-            TenantId.Operator.Value, Table, Stored.Json<CostRateView>(), page.Size + 1, page.After, newestFirst: false, cancellation,
-            where, parameters);
-        return TypedResults.Ok(page.Of([.. rows.Select(row => row.View)], rate => rate.CostRateId.Value));
-    }
+    private static Task<Ok<Page<CostRateView>>> List(
+        [AsParameters] PageQuery page, string? meter, Documents documents, CancellationToken cancellation) =>
+        documents.PageOf<CostRateView>(
+            TenantId.Operator, Table, page, newestFirst: false, cancellation, "$1::text is null or data ->> 'meter' = $1",
+            Sql.Optional(meter));
 
     private static async Task<Results<Ok<CostRateView>, ProblemHttpResult>> Get(
         CostRateId id, Documents documents, CancellationToken cancellation) =>

@@ -2,6 +2,7 @@ using Microsoft.AspNetCore.Http.HttpResults;
 using NodaTime;
 using Platform.Billing.Catalog;
 using Platform.Billing.Rating;
+using Platform.Billing.Usage;
 using Platform.Contracts;
 using Platform.EventStore;
 using Platform.ServiceDefaults;
@@ -61,9 +62,9 @@ public static class PublishCostRate
             .Require(from == Hours.Of(from), "effective_from", Hours.Rule)
             .ThrowIfAny();
 
-        var meters = await MeterView.OfKeys(documents, [request.Meter], cancellation);
+        var meter = await MeterView.OfKeys(documents, [request.Meter], cancellation) is [var known] ? known : null;
         var decided = await store.Decide<CostRate, CostRateEvent>(
-            CostRate.Stream(id), rate => Decide(new(id, request, meters.FirstOrDefault(), from, at), rate), caller.Cause, cancellation);
+            CostRate.Stream(id), rate => Decide(new(id, request, meter, from, at), rate), caller.Cause, cancellation);
         return decided.Refusal is { } refusal
             ? refusal.ToProblem()
             : TypedResults.Created($"/v1/cost-rates/{id}", (await CostRateView.Find(documents, id, cancellation))!);

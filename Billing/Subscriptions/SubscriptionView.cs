@@ -65,14 +65,9 @@ public sealed record SubscriptionView(
         return all;
     }
 
-    private static async Task<Ok<Page<SubscriptionView>>> List(
-        [AsParameters] PageQuery page, Caller caller, Documents documents, CancellationToken cancellation)
-    {
-        var rows = await documents.List(
-            caller.TenantId.Value, Table, Stored.Json<SubscriptionView>(), page.Size + 1, page.After, newestFirst: false,
-            cancellation);
-        return TypedResults.Ok(page.Of([.. rows.Select(row => row.View)], it => it.SubscriptionId.Value));
-    }
+    private static Task<Ok<Page<SubscriptionView>>> List(
+        [AsParameters] PageQuery page, Caller caller, Documents documents, CancellationToken cancellation) =>
+        documents.PageOf<SubscriptionView>(caller.TenantId, Table, page, newestFirst: false, cancellation);
 
     private static async Task<Results<Ok<SubscriptionView>, ProblemHttpResult>> Get(
         SubscriptionId id, Caller caller, Documents documents, CancellationToken cancellation) =>

@@ -49,17 +49,11 @@ public sealed record TaxRateView(
         return [.. rows.Select(row => row.View)];
     }
 
-    private static async Task<Ok<Page<TaxRateView>>> List(
-        [AsParameters] PageQuery page, string? jurisdiction, Documents documents, CancellationToken cancellation)
-    {
-        var (where, parameters) = jurisdiction is null
-            ? (null, [])
-            : ("data ->> 'jurisdiction' = $1", new NpgsqlParameter[] { Sql.P(jurisdiction) });
-        var rows = await documents.List(
-            TenantId.Operator.Value, Table, Stored.Json<TaxRateView>(), page.Size + 1, page.After, newestFirst: false, cancellation,
-            where, parameters);
-        return TypedResults.Ok(page.Of([.. rows.Select(row => row.View)], rate => rate.TaxRateId.Value));
-    }
+    private static Task<Ok<Page<TaxRateView>>> List(
+        [AsParameters] PageQuery page, string? jurisdiction, Documents documents, CancellationToken cancellation) =>
+        documents.PageOf<TaxRateView>(
+            TenantId.Operator, Table, page, newestFirst: false, cancellation, "$1::text is null or data ->> 'jurisdiction' = $1",
+            Sql.Optional(jurisdiction));
 
     private static async Task<Results<Ok<TaxRateView>, ProblemHttpResult>> Get(
         TaxRateId id, Documents documents, CancellationToken cancellation) =>

@@ -76,10 +76,7 @@ internal sealed partial class Measurement
     }
 
     private IReadOnlyList<Instant> CutHours() =>
-        [.. scope.Bounds.Select(HourOf).Where((hour, index) => hour != scope.Bounds[index]).Distinct()];
-
-    private static Instant HourOf(Instant at) =>
-        Instant.FromUnixTimeSeconds((long)Math.Floor(at.ToUnixTimeSeconds() / 3600m) * 3600);
+        [.. scope.Bounds.Select(Hours.Of).Where((hour, index) => hour != scope.Bounds[index]).Distinct()];
 
     private string OfSums() => Meter.Aggregation switch
     {

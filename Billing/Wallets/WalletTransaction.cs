@@ -32,13 +32,9 @@ public sealed record WalletTransaction(
 
     public static void Map(RouteGroupBuilder wallet) => wallet.MapGet("/transactions", List).WithName("ListWalletTransactions");
 
-    private static async Task<Ok<Page<WalletTransaction>>> List(
-        [AsParameters] PageQuery page, Caller caller, Documents documents, CancellationToken cancellation)
-    {
-        var rows = await documents.List(
-            caller.TenantId.Value, Table, Stored.Json<WalletTransaction>(), page.Size + 1, page.After, newestFirst: true, cancellation);
-        return TypedResults.Ok(page.Of([.. rows.Select(row => row.View)], it => PositionCursor.Of(it.Number)));
-    }
+    private static Task<Ok<Page<WalletTransaction>>> List(
+        [AsParameters] PageQuery page, Caller caller, Documents documents, CancellationToken cancellation) =>
+        documents.PageOf<WalletTransaction>(caller.TenantId, Table, page, newestFirst: true, cancellation);
 }
 
 public sealed class WalletTransactionProjection : DocumentProjection<WalletTransaction, WalletEvent>

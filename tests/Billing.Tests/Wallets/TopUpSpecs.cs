@@ -191,7 +191,9 @@ public class TopUpSpecs
 
                 KeepToppedUp.Decide(Due(usable: 0, at), topUps).ShouldBeNull();
                 if (outcome is 0)
+                {
                     topUps = Fold.After(topUps, TopUpWallet.Decline(open.PaymentId, "c", at, topUps).Events);
+                }
                 else if (outcome < 4)
                 {
                     topUps = TopUps.Evolve(topUps, new TopUpSucceeded(open.PaymentId, Euro(50_00), at));
