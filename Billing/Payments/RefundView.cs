@@ -2,7 +2,6 @@ using System.Diagnostics;
 using System.Text.Json.Serialization.Metadata;
 using Microsoft.AspNetCore.Http.HttpResults;
 using NodaTime;
-using Npgsql;
 using Platform.Contracts;
 using Platform.EventStore;
 using Platform.ServiceDefaults;
@@ -28,17 +27,11 @@ public sealed record RefundView(
     public static Task<RefundView?> Find(Documents documents, TenantId tenant, RefundId id, CancellationToken cancellation) =>
         documents.Find(tenant.Value, Table, id.Value, Stored.Json<RefundView>(), cancellation);
 
-    private static async Task<Ok<Page<RefundView>>> List(
-        [AsParameters] PageQuery page, PaymentId? payment_id, Caller caller, Documents documents, CancellationToken cancellation)
-    {
-        var (where, parameters) = payment_id is { } of
-            ? ("data ->> 'payment_id' = $1", new NpgsqlParameter[] { Sql.P(of.ToString()) })
-            : (null, []);
-        var rows = await documents.List(
-            caller.TenantId.Value, Table, Stored.Json<RefundView>(), page.Size + 1, page.After, newestFirst: true, cancellation,
-            where, parameters);
-        return TypedResults.Ok(page.Of([.. rows.Select(row => row.View)], refund => refund.RefundId.Value));
-    }
+    private static Task<Ok<Page<RefundView>>> List(
+        [AsParameters] PageQuery page, PaymentId? payment_id, Caller caller, Documents documents, CancellationToken cancellation) =>
+        documents.PageOf<RefundView>(
+            caller.TenantId, Table, page, newestFirst: true, cancellation, "$1::text is null or data ->> 'payment_id' = $1",
+            Sql.Optional(payment_id?.ToString()));
 
     private static async Task<Results<Ok<RefundView>, ProblemHttpResult>> Get(
         RefundId id, Caller caller, Documents documents, CancellationToken cancellation) =>

@@ -209,6 +209,10 @@ public sealed class RevenueHttpSpecs(OwnBillingHost billing) : IClassFixture<Own
 
     [Theory]
     [InlineData("mrr?month=2026-13", "month")]
+    [InlineData("mrr?month=9999-12", "month")]
+    [InlineData("mrr?month=-0001-12", "month")]
+    [InlineData("mrr?as_of=9999-12-31T23:59:59Z", "as_of")]
+    [InlineData("mrr?as_of=-0001-12-31T23:59:59Z", "as_of")]
     [InlineData("mrr?month=2026-03&as_of=2026-03-01T00:00:00Z", "month")]
     [InlineData("mrr?as_of=yesterday", "as_of")]
     [InlineData("mrr?currency=EURO", "currency")]
