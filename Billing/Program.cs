@@ -64,6 +64,7 @@ builder.Services
     .AddSingleton<ChangeInvoice>()
     .AddSingleton<ChargePayment>()
     .AddSingleton<MakeRefund>()
+    .AddSingleton<RefundCreditNote>()
     .AddSingleton<IPaymentGateway, SandboxGateway>()
     .AddSingleton(services => SandboxWebhook.Settings.From(services.GetRequiredService<IConfiguration>()))
     .AddSingleton<TenantClock>()

@@ -132,7 +132,7 @@ public static class Routes
 
             var creditNotes = app.MapGroup("/v1/credit-notes").WithTags("Credit notes");
             CreditNoteView.Map(creditNotes);
-            CreditNoteUbl.Map(creditNotes);
+            CreditNoteDocument.Map(creditNotes);
 
             var methods = app.MapGroup("/v1/payment-methods").WithTags("Payments");
             AttachPaymentMethod.Map(methods);

@@ -8,12 +8,15 @@ using Platform.ServiceDefaults;
 namespace Platform.Billing.CreditNotes;
 
 /// <summary>The credit note as people read it; it never changes.</summary>
+/// <param name="Lines">With their tax.</param>
+/// <param name="TaxTotal">What of the total is tax.</param>
 /// <param name="Total">The sum of the lines.</param>
 /// <param name="ReducesDue">What of it is no longer owed.</param>
 /// <param name="ToWallet">What of it became credit, in a grant that bears the note's id.</param>
+/// <param name="ToRefund">What of it is paid back, by refunds that name the note.</param>
 public sealed record CreditNoteView(
-    CreditNoteId CreditNoteId, string Number, InvoiceId InvoiceId, string InvoiceNumber, IReadOnlyList<CreditedLine> Lines, Money Total,
-    Money ReducesDue, Money ToWallet, string Reason, Instant IssuedAt)
+    CreditNoteId CreditNoteId, string Number, InvoiceId InvoiceId, string InvoiceNumber, IReadOnlyList<CreditedLine> Lines,
+    Money TaxTotal, Money Total, Money ReducesDue, Money ToWallet, Money ToRefund, string Reason, Instant IssuedAt)
 {
     public const string Table = "credit_notes";
 
@@ -52,5 +55,6 @@ public sealed class CreditNoteProjection : DocumentProjection<CreditNoteView, Cr
     protected override Guid KeyOf(RecordedEvent recorded) => ((CreditNoteIssued)recorded.Data).CreditNoteId.Value;
 
     protected override CreditNoteView? Fold(CreditNoteView? view, CreditNoteIssued it, RecordedEvent recorded) => new(
-        it.CreditNoteId, it.Number, it.InvoiceId, it.InvoiceNumber, it.Lines, it.Total, it.ReducesDue, it.ToWallet, it.Reason, it.At);
+        it.CreditNoteId, it.Number, it.InvoiceId, it.InvoiceNumber, it.Lines, it.TaxTotal, it.Total, it.ReducesDue, it.ToWallet,
+        it.ToRefund, it.Reason, it.At);
 }

@@ -2,6 +2,7 @@ using Microsoft.AspNetCore.Http.HttpResults;
 using NodaTime;
 using Platform.Billing.Dunning;
 using Platform.Billing.Invoices;
+using Platform.Billing.Payments;
 using Platform.Billing.Tenants;
 using Platform.Billing.Wallets;
 using Platform.Contracts;
@@ -12,15 +13,15 @@ namespace Platform.Billing.CreditNotes;
 
 /// <summary>
 /// Takes back part of a finalized invoice: never more of a line than is left of it, and never more than is left of the invoice, however
-/// many ask at once. What is still due is reduced first; what was settled becomes credit in the wallet.
+/// many ask at once. What is still due is reduced first; what was settled becomes credit in the wallet, or is paid back if asked for.
 /// </summary>
 public static class IssueCreditNote
 {
     private const int LinesMax = 1000;
 
     /// <param name="Line">The line's number on the invoice.</param>
-    /// <param name="Amount">Above zero, in the invoice's currency.</param>
-    public sealed record LineToCredit(int Line, Money Amount);
+    /// <param name="Amount">With its tax, above zero, in the invoice's currency; all that is left of the line if absent.</param>
+    public sealed record LineToCredit(int Line, Money? Amount = null);
 
     /// <param name="Lines">At least one; each line of the invoice once.</param>
     /// <param name="Reason">1 to 500 characters; the tenant reads it.</param>
@@ -28,9 +29,10 @@ public static class IssueCreditNote
     public sealed record NewCreditNote(IReadOnlyList<LineToCredit> Lines, string Reason, CreditNoteOutcome? Outcome = null);
 
     /// <param name="Number">Taken only where a note is issued, so that its series has no gap.</param>
+    /// <param name="Refundable">What gateways were paid for the invoice and can pay back; it matters where that is asked for.</param>
     public sealed record Command(
         CreditNoteId CreditNoteId, string Number, InvoiceId InvoiceId, IReadOnlyList<LineToCredit> Lines, CreditNoteOutcome? Outcome,
-        string Reason, Instant At);
+        Money Refundable, string Reason, Instant At);
 
     public static Decision<InvoiceEvent> Decide(Command command, Invoice invoice)
     {
@@ -46,17 +48,21 @@ public static class IssueCreditNote
         if (invoice.Settlement!.Payment is not null)
             return Refusal.Because("invoice.payment_in_progress", "A charge is under way; try again when its outcome is known.");
 
-        var due = invoice.Settlement.AmountDue;
+        var (due, taxLeft) = (invoice.Settlement.AmountDue, invoice.TaxLeft);
         var lines = new List<CreditedLine>();
-        foreach (var (index, (number, amount)) in command.Lines.Index())
+        foreach (var (index, (number, asked)) in command.Lines.Index())
         {
             if (invoice.Lines.FirstOrDefault(it => it.Number == number) is not { } line)
                 return Refusal.Because("credit_note.line_unknown", $"The invoice has no line {number}.", $"lines[{index}].line");
+            var amount = asked ?? line.Left;
             if (amount.Currency != line.Left.Currency)
                 return Refusal.Because("credit_note.currency_differs", $"The invoice is in {line.Left.Currency}.", $"lines[{index}].amount");
             if (amount > line.Left)
                 return Refusal.Because("credit_note.exceeds_line", $"Of line {number} {line.Left} is left.", $"lines[{index}].amount");
-            lines.Add(new(number, line.Kind, line.Description, amount, line.ProductId));
+            if (amount.MinorUnits <= 0)
+                return Refusal.Because("credit_note.nothing_left", $"Of line {number} nothing is left.", $"lines[{index}].line");
+            lines.Add(line.Take(amount, taxLeft));
+            taxLeft -= lines[^1].TaxAmount;
         }
 
         var zero = Money.Zero(invoice.Total.Currency);
@@ -65,21 +71,29 @@ public static class IssueCreditNote
         if (total > invoice.Creditable)
             return Refusal.Because("credit_note.exceeds_invoice", $"Of the invoice {invoice.Creditable} is left.", "lines");
 
-        var reducesDue = command.Outcome is CreditNoteOutcome.Wallet ? zero : total < due ? total : due;
-        var toWallet = total - reducesDue;
-        if (command.Outcome is CreditNoteOutcome.ReduceDue && toWallet > zero)
+        var reducesDue = command.Outcome is CreditNoteOutcome.Wallet or CreditNoteOutcome.Refund ? zero : total < due ? total : due;
+        var settled = total - reducesDue;
+        if (command.Outcome is CreditNoteOutcome.ReduceDue && settled > zero)
             return Refusal.Because("credit_note.exceeds_due", $"Of the invoice {due} is due.", "outcome");
-        if (toWallet > invoice.Creditable - due)
+        if (settled > invoice.Creditable - due)
         {
             return Refusal.Because(
-                "credit_note.not_settled", "What is not paid cannot become credit; reduce what is due instead.", "outcome");
+                "credit_note.not_settled", "What is not paid cannot be given back; reduce what is due instead.", "outcome");
+        }
+
+        var toRefund = command.Outcome is CreditNoteOutcome.Refund ? settled : zero;
+        if (toRefund > command.Refundable)
+        {
+            return Refusal.Because(
+                "credit_note.exceeds_payments", $"Through a gateway {command.Refundable} can be paid back of the invoice.", "outcome");
         }
 
         return
         [
             new CreditNoteIssued(
-                command.CreditNoteId, command.Number, command.InvoiceId, invoice.Number!, lines, total, reducesDue, toWallet,
-                command.Reason, command.At),
+                command.CreditNoteId, command.Number, command.InvoiceId, invoice.Number!, lines,
+                lines.Aggregate(zero, (sum, line) => sum + line.TaxAmount), total, reducesDue, settled - toRefund, toRefund, command.Reason,
+                command.At),
             .. reducesDue == due && invoice.Status is not InvoiceStatus.Paid ? new InvoiceEvent[] { new InvoicePaid(command.At) } : [],
         ];
     }
@@ -89,7 +103,7 @@ public static class IssueCreditNote
 
     private static async Task<Results<Created<CreditNoteView>, ProblemHttpResult>> Handle(
         InvoiceId id, NewCreditNote request, Caller caller, RequestId requestId, EventStore.EventStore store, Documents documents,
-        TenantClock clock, CancellationToken cancellation)
+        RefundCreditNote refunds, TenantClock clock, CancellationToken cancellation)
     {
         Validate(request);
         var noteId = new CreditNoteId(requestId.Value);
@@ -101,8 +115,14 @@ public static class IssueCreditNote
                 var stream = Invoice.Stream(caller.TenantId, id);
                 var (invoice, version) = await transaction.Load<Invoice, InvoiceEvent>(stream, token);
                 var at = await clock.Now(caller.TenantId, token);
-                var command = new Command(noteId, Number: "", id, request.Lines, request.Outcome, request.Reason, at);
-                var decision = Decide(command, invoice);
+                var payments = request.Outcome is CreditNoteOutcome.Refund
+                    ? await RefundCreditNote.PaymentsOf(transaction, caller.TenantId, id, token)
+                    : [];
+                var decision = Decide(
+                    new(
+                        noteId, Number: "", id, request.Lines, request.Outcome, RefundCreditNote.Refundable(payments, invoice.Total.Currency),
+                        request.Reason, at),
+                    invoice);
                 if (decision.Events.Count == 0)
                     return decision.Refusal;
 
@@ -114,13 +134,21 @@ public static class IssueCreditNote
                     transaction, caller.TenantId, id, Fold.After<Invoice, InvoiceEvent>(invoice, events), at, token);
                 if (issued.ToWallet.MinorUnits > 0)
                     await transaction.Decide<Wallet, WalletEvent>(Wallet.Stream(caller.TenantId), _ => [Credit(issued)], token);
+                foreach (var requested in RefundCreditNote.Decide(issued, payments))
+                {
+                    await transaction.Decide<Payment, PaymentEvent>(
+                        Payment.Stream(caller.TenantId, requested.PaymentId), _ => [requested], token);
+                }
+
                 return null;
             },
             cancellation);
-        return refusal is not null
-            ? refusal.ToProblem()
-            : TypedResults.Created(
-                $"/v1/credit-notes/{noteId}", (await CreditNoteView.Find(documents, caller.TenantId, noteId, cancellation))!);
+        if (refusal is not null)
+            return refusal.ToProblem();
+
+        await refunds.Proceed(caller.TenantId, noteId, caller.Cause, cancellation);
+        return TypedResults.Created(
+            $"/v1/credit-notes/{noteId}", (await CreditNoteView.Find(documents, caller.TenantId, noteId, cancellation))!);
     }
 
     private static CreditGranted Credit(CreditNoteIssued note) => new(
@@ -135,7 +163,7 @@ public static class IssueCreditNote
         foreach (var (index, line) in request.Lines.Index())
         {
             errors
-                .Require(line.Amount.MinorUnits > 0, $"lines[{index}].amount", "More than nothing.")
+                .Require(line.Amount is not { MinorUnits: <= 0 }, $"lines[{index}].amount", "More than nothing.")
                 .Require(request.Lines.Take(index).All(before => before.Line != line.Line), $"lines[{index}].line", "Each line once.");
         }
 

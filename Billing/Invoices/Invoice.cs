@@ -187,6 +187,10 @@ public sealed record Invoice(
         InvoiceStatus.Missing, Number: null, Total: default, Creditable: default, Amounts: [], Lines: [], MovesCredit: false,
         CreditNotes: [], Settlement: null);
 
+    /// <summary>What credit notes have left of the tax.</summary>
+    public Money TaxLeft => Lines.Aggregate(
+        Amounts.FirstOrDefault(it => it.Kind is LineKind.Tax)?.Amount ?? Money.Zero(Total.Currency), (left, line) => left - line.TaxCredited);
+
     public static StreamId Stream(TenantId tenant, InvoiceId invoice) => new(tenant.Value, "invoice", invoice.Value);
 
     public static Invoice Evolve(Invoice invoice, InvoiceEvent @event) => @event switch
@@ -200,7 +204,10 @@ public sealed record Invoice(
         {
             Total = invoice.Total + line.Amount,
             Amounts = InvoicedAmount.Add(invoice.Amounts, line.Kind, line.Amount, line.ProductId),
-            Lines = [.. invoice.Lines, new(line.Line, line.Kind, line.Description, line.Amount, line.ProductId)],
+            Lines =
+            [
+                .. invoice.Lines, CreditableLine.Of(line.Line, line.Kind, line.Description, line.Amount, line.ProductId),
+            ],
         },
         InvoiceFinalized it => invoice with
         {
@@ -222,15 +229,20 @@ public sealed record Invoice(
         {
             Total = invoice.Total - it.Amount,
             Amounts = Less(invoice, invoice.Amounts, LineKind.Discount, it.Lines),
+            Lines = CreditableLine.With(invoice.Lines, it.Lines, (line, part) => line with { Amount = line.Amount - part }),
         },
         InvoiceTaxAdded { Inclusive: false } it => invoice with
         {
             Total = invoice.Total + it.Amount,
             Amounts = InvoicedAmount.Add(invoice.Amounts, LineKind.Tax, it.Amount),
+            Lines = CreditableLine.With(
+                invoice.Lines, it.Lines,
+                (line, part) => line with { Amount = line.Amount + part, TaxAmount = line.TaxAmount + part }),
         },
         InvoiceTaxAdded it => invoice with
         {
             Amounts = Less(invoice, InvoicedAmount.Add(invoice.Amounts, LineKind.Tax, it.Amount), LineKind.IncludedTax, it.Lines),
+            Lines = CreditableLine.With(invoice.Lines, it.Lines, (line, part) => line with { TaxAmount = line.TaxAmount + part }),
         },
         SettlementEvent it => invoice with
         {

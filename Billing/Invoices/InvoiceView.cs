@@ -77,7 +77,10 @@ public sealed record InvoiceView(
         IReadOnlyList<TaxRateId> TaxRateIds, Money TaxableAmount, Money Amount, IReadOnlyList<LinePart> Lines);
 
     /// <summary>The tax of a line; null where it is not taxed.</summary>
-    public InvoiceTax? TaxOf(InvoiceLine line) => Taxes.FirstOrDefault(tax => tax.Lines.Any(part => part.Line == line.Number));
+    public InvoiceTax? TaxOf(InvoiceLine line) => TaxOf(line.Number);
+
+    /// <param name="line">The number of the line.</param>
+    public InvoiceTax? TaxOf(int line) => Taxes.FirstOrDefault(tax => tax.Lines.Any(part => part.Line == line));
 
     /// <summary>What a line costs, less its discounts and without tax.</summary>
     public Money NetOf(InvoiceLine line) =>

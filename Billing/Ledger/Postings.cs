@@ -56,8 +56,9 @@ public static class Postings
             it.At,
             [
                 .. it.Lines.GroupBy(line => (line.Kind, line.ProductId)).Select(sold => Entry.Debit(
-                    AccountOf(sold.Key.Kind), sold.Aggregate(Money.Zero(it.Total.Currency), (sum, line) => sum + line.Amount),
+                    AccountOf(sold.Key.Kind), sold.Aggregate(Money.Zero(it.Total.Currency), (sum, line) => sum + line.Net),
                     sold.Key.Kind, sold.Key.ProductId)),
+                Entry.Debit(AccountOf(LineKind.Tax), it.TaxTotal, LineKind.Tax),
                 Entry.Credit(Account.Receivable, it.Total),
             ]),
         // Its payment has posted the money and the credit that it became.

@@ -42,7 +42,7 @@ public static class InvoiceUbl
             new XElement(
                 Cac + "AccountingCustomerParty",
                 Party(document.Customer.TenantId.ToString(), document.Customer.Name, invoice.CustomerTaxId)),
-            invoice.Taxes.Count == 0 ? null : Tax(invoice),
+            TaxTotal(invoice.TaxTotal + invoice.TaxIncluded, invoice.Taxes.Select(tax => (tax, tax.TaxableAmount, tax.Amount))),
             new XElement(
                 Cac + "LegalMonetaryTotal",
                 Amount("LineExtensionAmount", invoice.Total - invoice.ToWallet - invoice.TaxTotal - invoice.TaxIncluded),
@@ -83,18 +83,22 @@ public static class InvoiceUbl
                 Cac + "Price",
                 new XElement(Cbc + "PriceAmount", new XAttribute("currencyID", line.Amount.Currency), Decimals.Format(each))));
 
-    private static XElement Tax(InvoiceView invoice) => new(
-        Cac + "TaxTotal",
-        Amount("TaxAmount", invoice.TaxTotal + invoice.TaxIncluded),
-        invoice.Taxes.GroupBy(tax => (CategoryId(tax), tax.Rate, tax.Reason)).Select(rate => new XElement(
-            Cac + "TaxSubtotal",
-            Amount("TaxableAmount", Sum(rate, tax => tax.TaxableAmount)),
-            Amount("TaxAmount", Sum(rate, tax => tax.Amount)),
-            Category("TaxCategory", rate.First(), withReason: true))));
-
-    // Added and contained tax of one rate are one subtotal: here both stand without tax.
-    private static Money Sum(IEnumerable<InvoiceView.InvoiceTax> taxes, Func<InvoiceView.InvoiceTax, Money> amount) =>
-        taxes.Select(amount).Aggregate((sum, each) => sum + each);
+    /// <summary>Null where nothing is taxed.</summary>
+    internal static XElement? TaxTotal(Money total, IEnumerable<(InvoiceView.InvoiceTax Tax, Money Taxable, Money Amount)> taxes)
+    {
+        // Added and contained tax of one rate are one subtotal: here both stand without tax.
+        var rates = taxes.GroupBy(it => (CategoryId(it.Tax), it.Tax.Rate, it.Tax.Reason)).ToList();
+        return rates.Count == 0
+            ? null
+            : new(
+                Cac + "TaxTotal",
+                Amount("TaxAmount", total),
+                rates.Select(rate => new XElement(
+                    Cac + "TaxSubtotal",
+                    Amount("TaxableAmount", rate.Select(it => it.Taxable).Aggregate((sum, each) => sum + each)),
+                    Amount("TaxAmount", rate.Select(it => it.Amount).Aggregate((sum, each) => sum + each)),
+                    Category("TaxCategory", rate.First().Tax, withReason: true))));
+    }
 
     // UN/CEFACT 5305: exempt, reverse charge, outside of the scope of tax, zero rate, standard rate.
     private static string CategoryId(InvoiceView.InvoiceTax tax) => tax switch
@@ -106,7 +110,7 @@ public static class InvoiceUbl
         _ => "S",
     };
 
-    private static XElement Category(string name, InvoiceView.InvoiceTax tax, bool withReason) => new(
+    internal static XElement Category(string name, InvoiceView.InvoiceTax tax, bool withReason) => new(
         Cac + name,
         new XElement(Cbc + "ID", CategoryId(tax)),
         CategoryId(tax) == OutsideScope ? null : new XElement(Cbc + "Percent", Decimals.Format(Decimals.Canonical(tax.Rate * 100))),

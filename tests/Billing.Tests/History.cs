@@ -195,7 +195,9 @@ internal static class History
     public static CreditNoteIssued CreditNote() => new(
         TheCreditNote, "CN-2026-000001", TheInvoice, "2026-000042",
         [
-            new(1, LineKind.RecurringFee, "Standard", new(10_00, Currency.EUR)), new(2, LineKind.Usage, "GPU time", new(2_50, Currency.EUR)),
+            new(1, LineKind.RecurringFee, "Standard", new(11_90, Currency.EUR), TaxAmount: new(1_90, Currency.EUR)),
+            new(2, LineKind.Usage, "GPU time", new(2_50, Currency.EUR), TaxAmount: new(0, Currency.EUR)),
         ],
-        new(12_50, Currency.EUR), ReducesDue: new(10_00, Currency.EUR), ToWallet: new(2_50, Currency.EUR), "Not as agreed", Noon);
+        TaxTotal: new(1_90, Currency.EUR), Total: new(14_40, Currency.EUR), ReducesDue: new(10_00, Currency.EUR),
+        ToWallet: new(2_50, Currency.EUR), ToRefund: new(1_90, Currency.EUR), "Not as agreed", Noon);
 }

@@ -1,5 +1,7 @@
 using System.Text.Json;
 using Platform.Billing.Tests.Http;
+using Platform.Billing.Tests.Payments;
+using static Platform.Billing.Tests.Payments.PaymentWorld;
 
 namespace Platform.Billing.Tests.CreditNotes;
 
@@ -63,6 +65,78 @@ public sealed class CreditNoteHttpSpecs(BillingHost billing)
     }
 
     [Fact]
+    public async Task A_credit_note_takes_back_its_part_of_the_tax_and_leaves_nothing_in_the_books()
+    {
+        // A jurisdiction that no other test of the host taxes.
+        await billing.Operator.Post("/v1/tax-rates", new { jurisdiction = "FI", rate = "0.255", valid_from = "2020-01-01" });
+        var tenant = await billing.NewTenant();
+        (await billing.Operator.Put($"/v1/tenants/{tenant.Id}/tax-profile", new { jurisdiction = "FI" })).Status.ShouldBe(200);
+        var (_, invoice) = await Invoiced(of: tenant);
+        // 9.50 with 2.4225 of tax, rounded 2.42: the lines are 11.29 and 0.63.
+        var first = await Credit(tenant, invoice, (1, "5.00"));
+
+        var rest = await Credit(tenant, invoice, (1, null), (3, null));
+
+        (Money(first.Json, "total"), Money(first.Json, "tax_total")).ShouldBe(("5.00", "1.01"));
+        (Money(rest.Json, "total"), Money(rest.Json, "tax_total")).ShouldBe(("6.92", "1.41"));
+        foreach (var account in new[] { "receivable", "tax_payable" })
+            (await Net(tenant, account)).ShouldBe(["0.00"], account);
+        (await Net(tenant, "revenue")).ShouldAllBe(net => net == "0.00");
+        var id = rest.Json.GetProperty("credit_note_id").GetString();
+        (await tenant.Viewer.Get($"/v1/credit-notes/{id}/ubl")).Text.ShouldContain("<cbc:TaxAmount currencyID=\"EUR\">1.41</cbc:TaxAmount>");
+        (await tenant.Viewer.Get($"/v1/credit-notes/{id}/pdf")).Text.ShouldStartWith("%PDF-");
+        (await (await billing.NewTenant()).Admin.Get($"/v1/credit-notes/{id}/pdf")).Code.ShouldBe("credit_note.not_found");
+    }
+
+    [Fact]
+    public async Task What_was_paid_through_the_gateway_is_paid_back_through_it()
+    {
+        var (tenant, invoice) = await billing.Owing("tok_success");
+        await billing.Collect(tenant);
+        var payment = await PaymentOf(tenant);
+
+        var note = await Credit(tenant, invoice, "refund", (1, "4.00"));
+        var beyond = await Credit(tenant, invoice, "refund", (1, "5.01"));
+
+        note.Status.ShouldBe(201, note.Text);
+        (Money(note.Json, "to_refund"), Money(note.Json, "to_wallet"), Money(note.Json, "reduces_due")).ShouldBe(("4.00", "0.00", "0.00"));
+        beyond.Code.ShouldBe("credit_note.exceeds_line");
+        var refund = (await tenant.Viewer.Get($"/v1/refunds?payment_id={payment}")).Json.GetProperty("items").EnumerateArray()
+            .ShouldHaveSingleItem();
+        (refund.GetProperty("status").GetString(), Money(refund, "amount"), refund.GetProperty("credit_note_id").GetString())
+            .ShouldBe(("succeeded", "4.00", note.Json.GetProperty("credit_note_id").GetString()));
+        (await Balances(tenant)).ShouldBe(["cash 5.00", "revenue -5.00"]);
+    }
+
+    [Fact]
+    public async Task What_was_not_paid_through_a_gateway_or_is_paid_back_already_is_not_paid_back_by_a_note()
+    {
+        var (byBank, transferred) = await billing.Owing();
+        await billing.Operator.For(byBank.Id).Post(
+            $"/v1/invoices/{transferred}/payments", new { amount = new { amount = "9.00", currency = "EUR" }, reference = "RE 2026-000042" });
+        var (tenant, charged) = await billing.Owing("tok_success");
+        await billing.Collect(tenant);
+        await billing.Operator.For(tenant.Id).Post($"/v1/payments/{await PaymentOf(tenant)}/refunds", new { reason = "Goodwill" });
+
+        foreach (var (of, invoice) in new[] { (byBank, transferred), (tenant, charged) })
+        {
+            var refused = await Credit(of, invoice, "refund", (1, "1.00"));
+            (refused.Status, refused.Code, refused.Fields.Single()).ShouldBe((422, "credit_note.exceeds_payments", "outcome"));
+        }
+    }
+
+    [Fact]
+    public async Task A_note_whose_refund_fails_leaves_the_amount_owed_back()
+    {
+        var (tenant, invoice) = await billing.Owing("tok_refund_decline");
+        await billing.Collect(tenant);
+
+        (await Credit(tenant, invoice, "refund", (1, "4.00"))).Status.ShouldBe(201);
+
+        (await Balances(tenant)).ShouldBe(["cash 9.00", "refunds_payable -4.00", "revenue -5.00"]);
+    }
+
+    [Fact]
     public async Task A_repeated_request_issues_one_note()
     {
         var (tenant, invoice) = await Invoiced();
@@ -108,9 +182,9 @@ public sealed class CreditNoteHttpSpecs(BillingHost billing)
     }
 
     /// <summary>An invoice of 9.50: nine days' fee, no GPU time, ten calls.</summary>
-    private async Task<(TestTenant Tenant, Guid Invoice)> Invoiced(string? credit = null)
+    private async Task<(TestTenant Tenant, Guid Invoice)> Invoiced(string? credit = null, TestTenant? of = null)
     {
-        var tenant = await billing.NewTenant();
+        var tenant = of ?? await billing.NewTenant();
         if (credit is not null)
             await billing.Grant(tenant, credit, "prepaid");
         var subscription = await BillingHost.Subscribe(tenant, await billing.NewCatalog());
@@ -120,10 +194,19 @@ public sealed class CreditNoteHttpSpecs(BillingHost billing)
         return (tenant, closed.Json.GetProperty("invoice_id").GetGuid());
     }
 
-    private Task<Answer> Credit(TestTenant tenant, Guid invoice, params (int Line, string Amount)[] lines) =>
+    private Task<Answer> Credit(TestTenant tenant, Guid invoice, params (int Line, string? Amount)[] lines) =>
+        Credit(tenant, invoice, outcome: null, lines);
+
+    /// <param name="lines">Without an amount, all that is left of the line.</param>
+    private Task<Answer> Credit(TestTenant tenant, Guid invoice, string? outcome, params (int Line, string? Amount)[] lines) =>
         billing.Operator.For(tenant.Id).Post($"/v1/invoices/{invoice}/credit-notes", new
         {
-            lines = lines.Select(line => new { line = line.Line, amount = new { amount = line.Amount, currency = "EUR" } }).ToArray(),
+            lines = lines.Select(line => new
+            {
+                line = line.Line,
+                amount = line.Amount is { } amount ? new { amount, currency = "EUR" } : null,
+            }).ToArray(),
+            outcome,
             reason = "Not as agreed",
         });
 

@@ -29,8 +29,11 @@ public class PostingsSpecs
             [(Receivable, null, -48_00), (Account.Revenue, LineKind.Usage, -2_00), (Account.Revenue, LineKind.LateUsage, 50_00)]
         },
         {
-            "a credit note takes back what was earned", CreditNote() with { At = FirstOfFebruary },
-            [(Account.Revenue, LineKind.RecurringFee, 10_00), (Account.Revenue, LineKind.Usage, 2_50), (Receivable, null, -12_50)]
+            "a credit note takes back what was earned, and its tax from the authorities", CreditNote() with { At = FirstOfFebruary },
+            [
+                (Account.Revenue, LineKind.RecurringFee, 10_00), (Account.Revenue, LineKind.Usage, 2_50), (TaxPayable, LineKind.Tax, 1_90),
+                (Receivable, null, -14_40),
+            ]
         },
         {
             "a void takes back what the invoice moved",

@@ -88,13 +88,36 @@ public class InvoiceDocumentSpecs(BillingHost billing)
     [Fact]
     public void A_credit_note_is_UBL_as_approved()
     {
-        var it = CreditNote();
-        var note = new CreditNoteView(
-            it.CreditNoteId, it.Number, it.InvoiceId, it.InvoiceNumber, it.Lines, it.Total, it.ReducesDue, it.ToWallet, it.Reason, it.At);
+        Approve.Text(Encoding.UTF8.GetString(CreditNoteUbl.Write(Credited(lines: 3))) + "\n", "credit-note.ubl.xml");
+    }
 
-        var ubl = CreditNoteUbl.Write(note, "Example GPUs GmbH", Document(lines: 1).Customer);
+    [Fact]
+    public void The_UBL_of_a_credit_note_adds_up()
+    {
+        var ubl = XElement.Load(new MemoryStream(CreditNoteUbl.Write(Credited(lines: 3))));
+        var total = ubl.Element(cac + "LegalMonetaryTotal")!;
+        var tax = ubl.Element(cac + "TaxTotal")!;
 
-        Approve.Text(Encoding.UTF8.GetString(ubl) + "\n", "credit-note.ubl.xml");
+        ubl.Elements(cac + "CreditNoteLine").Sum(line => (decimal)line.Element(cbc + "LineExtensionAmount")!)
+            .ShouldBe((decimal)total.Element(cbc + "TaxExclusiveAmount")!);
+        tax.Elements(cac + "TaxSubtotal").Sum(rate => (decimal)rate.Element(cbc + "TaxableAmount")!)
+            .ShouldBe((decimal)total.Element(cbc + "TaxExclusiveAmount")!);
+        tax.Elements(cac + "TaxSubtotal").Sum(rate => (decimal)rate.Element(cbc + "TaxAmount")!)
+            .ShouldBe((decimal)tax.Element(cbc + "TaxAmount")!);
+        ((decimal)total.Element(cbc + "TaxExclusiveAmount")! + (decimal)tax.Element(cbc + "TaxAmount")!)
+            .ShouldBe((decimal)total.Element(cbc + "PayableAmount")!);
+    }
+
+    [Theory]
+    [InlineData(1, 1)]
+    [InlineData(3, 1)]
+    [InlineData(60, 2)]
+    public void The_PDF_of_a_credit_note_takes_as_many_pages_as_its_lines_need(int lines, int pages)
+    {
+        using var pdf = PdfReader.Open(new MemoryStream(CreditNotePdf.Write(Credited(lines))), PdfDocumentOpenMode.Import);
+
+        pdf.PageCount.ShouldBe(pages);
+        pdf.Info.Title.ShouldBe("Credit note CN-2026-000001");
     }
 
     [Theory]
@@ -150,6 +173,24 @@ public class InvoiceDocumentSpecs(BillingHost billing)
             },
         ],
         issuerTaxId: "DE987654321");
+
+    // Half of each line of the taxed invoice with half of its tax; more lines are like its third.
+    private static CreditNoteDocument Credited(int lines)
+    {
+        var taxed = Taxed();
+        var credited = Enumerable.Range(1, lines).Select(number => number switch
+        {
+            1 => new CreditedLine(1, LineKind.Usage, "GPU time", new(44_63, Currency.EUR), TaxAmount: new(7_13, Currency.EUR)),
+            2 => new CreditedLine(2, LineKind.Usage, "Retail calls", new(59_50, Currency.EUR), TaxAmount: new(9_50, Currency.EUR)),
+            _ => new CreditedLine(3, LineKind.Usage, "GPU time", new(25_00, Currency.EUR), TaxAmount: new(0, Currency.EUR)),
+        }).ToList();
+        var (total, tax) = (credited.Sum(line => line.Amount.MinorUnits), credited.Sum(line => line.TaxAmount.MinorUnits));
+        var note = new CreditNoteView(
+            TheCreditNote, "CN-2026-000001", TheInvoice, "2026-000042", credited, new(tax, Currency.EUR), new(total, Currency.EUR),
+            ReducesDue: new(total - 10_00, Currency.EUR), ToWallet: new(8_00, Currency.EUR), ToRefund: new(2_00, Currency.EUR),
+            "Not as agreed", FirstOfFebruary);
+        return new(note, taxed.Invoice, taxed.Issuer, taxed.Customer, taxed.IssuerTaxId);
+    }
 
     private static InvoiceDocument Document(int lines) => Document(
     [
