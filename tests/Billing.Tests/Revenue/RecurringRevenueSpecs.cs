@@ -162,7 +162,7 @@ public class RecurringRevenueSpecs
     private static readonly Gen<IReadOnlyList<Step>> Steps =
         from steps in (
             from days in Gen.Choose(0, 40)
-            from what in Gen.Choose(0, 8)
+            from what in Gen.Choose(0, 9)
             from second in Gen.Elements(true, false)
             from quantity in Gen.Choose(1, 9)
             select new Step(days, what, second, quantity)).ListOf(25)
@@ -207,7 +207,7 @@ public class RecurringRevenueSpecs
     {
         var (now, running, started) = (FirstOfJanuary, new HashSet<SubscriptionId> { TheSubscription }, false);
         yield return Started() with { Cycle = Monthly with { Interval = BillingInterval.Year }, TrialEnd = Tenth };
-        foreach (var step in steps)
+        foreach (var (index, step) in steps.Index())
         {
             now += Duration.FromDays(step.Days);
             var id = step.Second ? Other : TheSubscription;
@@ -225,15 +225,19 @@ public class RecurringRevenueSpecs
                     3 => new SubscriptionResumed(now, now),
                     4 => YearlyFrom(now) with { RecurringFee = new(step.Quantity * 77_77, Currency.EUR) },
                     5 => new PlanChangeWithdrawn(now),
-                    6 => AddOnAttached(at: now) with { SubscriptionId = id, SubscribedAddOnId = new(Guid.CreateVersion7()) },
-                    7 => new CancellationWithdrawn(now),
+                    6 => AddOnAttached(at: now) with { SubscriptionId = id, SubscribedAddOnId = AddOn(index) },
+                    // One of those attached before, or none.
+                    7 => new Of(AddOn(index - step.Quantity).Value, new AddOnRemoved(now)),
+                    8 => new CancellationWithdrawn(now),
                     _ => CancelledAt(now),
                 };
                 if (@event is CancellationScheduled)
                     running.Remove(id);
-                yield return @event is AddOnAttached ? @event : new Of(id.Value, @event);
+                yield return @event is SubscriptionEvent ? new Of(id.Value, @event) : @event;
             }
         }
+
+        static SubscribedAddOnId AddOn(int step) => new(new Guid(step, 0, 0, new byte[8]));
     }
 
     private static PlanChangeScheduled YearlyFrom(Instant at) =>
