@@ -74,7 +74,7 @@ public class CreditNoteSpecs
     [InlineData(0, 0, "1:2500", "credit_note.not_settled")]
     public void What_gateways_brought_is_paid_back_and_no_more(long paid, long refundable, string asked, string expected)
     {
-        InvoiceEvent[] history = [.. Invoiced(), .. paid > 0 ? [new InvoicePaymentApplied(ThePayment, Euro(paid), Noon)] : new InvoiceEvent[0]];
+        InvoiceEvent[] history = [.. Invoiced(), .. paid > 0 ? new InvoiceEvent[] { new InvoicePaymentApplied(ThePayment, Euro(paid), Noon) } : []];
 
         var decision = IssueCreditNote.Decide(
             Asked(asked) with { Outcome = CreditNoteOutcome.Refund, Refundable = Euro(refundable) },
