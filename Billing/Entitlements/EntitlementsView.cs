@@ -33,7 +33,7 @@ public sealed record EntitlementsView(
     /// <param name="Used">With <c>usage</c>: what the meter measured in the period.</param>
     /// <param name="Remaining">With <c>usage</c>: 0 or above.</param>
     /// <param name="Reached">
-    /// With <c>usage</c>: nothing remains. Where the limit is hard, further jobs are refused within a few minutes.
+    /// With <c>usage</c>: nothing remains. Where the limit is hard, further jobs are refused within a minute or so.
     /// </param>
     public sealed record LimitView(
         string Limit, decimal Max, LimitMode Mode,

@@ -13,9 +13,6 @@ namespace Platform.Billing.Entitlements;
 /// </summary>
 public static class RecordEntitlements
 {
-    // How long a hard limit on usage may have been reached before anybody hears of it, and a correction of usage likewise.
-    private static readonly Duration LookInterval = Duration.FromMinutes(5);
-
     /// <param name="Grants">Of all running subscriptions, with the limits that are reached.</param>
     public sealed record Command(TenantId TenantId, Grants Grants, Instant At);
 
@@ -52,26 +49,22 @@ public static class RecordEntitlements
                 tenant, it.Version, it.Grants.Features, [.. it.Grants.Limits.Select(limit => limit.ToMessage())], at));
         }
 
-        await LookAgain(transaction, NextLook(current, at), cancellation);
+        await LookAgain(transaction, current, cancellation);
         return decision.Events.Count > 0;
     }
 
-    /// <summary>When grants may be something else though nobody changes a subscription; null for never.</summary>
-    public static Instant? NextLook(CurrentEntitlements current, Instant at)
+    // At the next turn, and before it if the ledger grows: this transaction has the tenant's lane, so nothing was reported since it measured.
+    private static async Task LookAgain(EventTransaction transaction, CurrentEntitlements current, CancellationToken cancellation)
     {
-        Instant? turn = current.Turns.Count > 0 ? current.Turns[0] : null;
-        return current.Grants.Limits.Any(limit => limit.IsWatched) ? Instant.Min(turn ?? Instant.MaxValue, at + LookInterval) : turn;
-    }
-
-    private static async Task LookAgain(EventTransaction transaction, Instant? next, CancellationToken cancellation)
-    {
-        await using var command = next is { } at
+        await using var command = current.Turns is [var turn, ..]
             ? transaction.Connection.Command(
                 """
-                insert into billing.entitlement_looks (tenant_id, next_at) values ($1, $2)
-                on conflict (tenant_id) do update set next_at = excluded.next_at
+                insert into billing.entitlement_looks (tenant_id, next_at, usage_through)
+                values ($1, $2, case when $3 then (select coalesce(max(position), 0) from billing.usage_heads where tenant_id = $1) end)
+                on conflict (tenant_id) do update set next_at = excluded.next_at, usage_through = excluded.usage_through
                 """,
-                Sql.P(transaction.TenantId), Sql.P(at))
+                Sql.P(transaction.TenantId), Sql.P(turn),
+                new NpgsqlParameter<bool> { TypedValue = current.Grants.Limits.Any(limit => limit.IsWatched) })
             : transaction.Connection.Command(
                 "delete from billing.entitlement_looks where tenant_id = $1", Sql.P(transaction.TenantId));
         await command.ExecuteNonQueryAsync(cancellation);

@@ -8,7 +8,8 @@ namespace Platform.Billing.Entitlements;
 
 /// <summary>
 /// Looks again at what a tenant may use where that changes without anybody changing a subscription: use comes to a hard limit, is voided,
-/// or begins anew with a billing period; a quantity that limits are multiplied by changes at its time.
+/// or begins anew with a billing period; a quantity that limits are multiplied by changes at its time. Live tenants are looked at when that
+/// time comes or their ledger has grown, so who uses nothing costs nothing.
 /// </summary>
 public sealed class ReviewEntitlements(EventStore.EventStore store, BillingDatabase database, Documents documents, TenantClock clock)
     : IDueWork
@@ -18,9 +19,12 @@ public sealed class ReviewEntitlements(EventStore.EventStore store, BillingDatab
     public Task<IReadOnlyList<DueTenant>> Due(Instant asOf, DueTenant? after, int limit, CancellationToken cancellation) =>
         database.ReadAllTenants(
             $"""
-            select next_at, tenant_id from billing.entitlement_looks
-            where next_at <= $1 and ($2 is null or (next_at, tenant_id) > ($2, $3)) and {TenantView.IsLive}
-            order by next_at, tenant_id limit $4
+            with due as (
+                select least(next_at, $1) as at, tenant_id from billing.entitlement_looks look
+                where (next_at <= $1
+                       or usage_through < (select max(position) from billing.usage_heads head where head.tenant_id = look.tenant_id))
+                  and {TenantView.IsLive})
+            select at, tenant_id from due where $2 is null or (at, tenant_id) > ($2, $3) order by at, tenant_id limit $4
             """,
             row => new DueTenant(row.Instant(0), new(row.GetGuid(1))),
             cancellation,
@@ -28,7 +32,7 @@ public sealed class ReviewEntitlements(EventStore.EventStore store, BillingDatab
 
     /// <summary>
     /// Nothing is reported to a sandbox while its clock goes on, so grants change now, if use was reported since the last look, or at one
-    /// of their turns: a look every few minutes would stop the clock for nothing.
+    /// of their turns.
     /// </summary>
     public async Task<Instant?> NextDue(TenantId tenant, Instant upTo, CancellationToken cancellation)
     {

@@ -1,4 +1,6 @@
 using System.Globalization;
+using FsCheck;
+using FsCheck.Fluent;
 using NodaTime;
 using NodaTime.Text;
 using Platform.Billing.Entitlements;
@@ -34,6 +36,20 @@ public class EntitlementSpecs
     public void Features_are_united_and_limits_add_up_over_those_who_state_them(string[] running, string together) =>
         Grants.Together([.. running.Select(Parse)]).ShouldBe(Parse(together));
 
+    // Each byte is a subscription: what it bounds, in which mode, and how far.
+    [Fact]
+    public void Grants_depend_neither_on_the_order_of_subscriptions_nor_on_which_are_added_up_first() => Check.One(
+        Config.QuickThrowOnFailure.WithMaxTest(300),
+        Prop.ForAll<byte[], byte>((stated, cut) =>
+        {
+            string[] bounded = ["jobs.queued", "gpu.milli", "usage:gpu", "usage:calls"];
+            var parts = stated.Select(it => Parse($"{bounded[it % 4]} {it / 8} {(it % 8 < 4 ? "hard" : "soft")}")).ToList();
+            var together = Grants.Together(parts);
+
+            Grants.Together([.. parts.AsEnumerable().Reverse()]).ShouldBe(together);
+            Grants.Together([Grants.Together([.. parts.Take(cut)]), Grants.Together([.. parts.Skip(cut)])]).ShouldBe(together);
+        }));
+
     [Theory]
     // what the plan states, quantity -> what the subscription has
     [InlineData("jobs.concurrent 4 hard each", 3, "jobs.concurrent 12 hard")]
@@ -67,19 +83,6 @@ public class EntitlementSpecs
             EndedAt: null);
 
         CurrentEntitlements.PeriodAt(subscription, At(now)).ShouldBe(new BillingPeriod(At(from), At(to)));
-    }
-
-    [Theory]
-    // granted, next turn -> next look; it is noon
-    [InlineData("jobs.concurrent 8 hard; usage:gpu 10 soft", null, null)]
-    [InlineData("jobs.concurrent 8 hard", "2026-02-01T00:00:00Z", "2026-02-01T00:00:00Z")]
-    [InlineData("usage:gpu 10 hard", "2026-02-01T00:00:00Z", "2026-01-31T12:05:00Z")]
-    [InlineData("usage:gpu 10 hard", "2026-01-31T12:03:00Z", "2026-01-31T12:03:00Z")]
-    public void Hard_limits_on_usage_are_looked_at_often_and_everything_else_at_its_time(string granted, string? turn, string? next)
-    {
-        var current = new CurrentEntitlements(Parse(granted), Usage: [], turn is null ? [] : [At(turn)]);
-
-        RecordEntitlements.NextLook(current, Noon).ShouldBe(next is null ? null : At(next));
     }
 
     [Theory]

@@ -103,14 +103,34 @@ public sealed class UsageLimitSpecs(OwnBillingHost billing) : IClassFixture<OwnB
     }
 
     [Fact]
+    public async Task Who_used_nothing_since_the_last_look_is_not_looked_at_before_the_period_ends()
+    {
+        var tenant = await Subscribed(Limit("100"));
+        (await IsDue("2026-03-31T23:59:59Z")).ShouldBeFalse();
+        (await IsDue("2026-04-01T00:00:00Z")).ShouldBeTrue("another period");
+
+        await billing.Use(tenant, "1", "2026-03-05T00:00:00Z", calls: 1, now: "2026-03-05T01:00:00Z");
+        (await IsDue("2026-03-05T01:01:00Z")).ShouldBeTrue("used");
+        await billing.RunAt("2026-03-05T01:01:00Z");
+        (await IsDue("2026-03-31T23:59:59Z")).ShouldBeFalse();
+
+        var voided = await tenant.Admin.Post(
+            "/v1/usage/corrections", new { kind = "void", source = "test", id = "1", reason = "Reported by mistake." });
+        voided.Status.ShouldBe(201, voided.Text);
+        (await IsDue("2026-03-05T01:02:00Z")).ShouldBeTrue("corrected");
+
+        async Task<bool> IsDue(string at) => (await Work.Due(At(at), after: null, limit: 1000, BillingHost.Cancellation))
+            .Any(due => due.TenantId == tenant.Id);
+    }
+
+    [Fact]
     public async Task Many_runners_tell_it_once()
     {
         var tenant = await Subscribed(Limit("100"));
         await billing.Use(tenant, "1", "2026-03-05T00:00:00Z", calls: 100, now: "2026-03-05T01:00:00Z");
-        var work = billing.Services.GetServices<IDueWork>().OfType<ReviewEntitlements>().Single();
 
         var changed = await Task.WhenAll(Enumerable.Range(0, 8).Select(_ =>
-            work.Do(tenant.Id, billing.Clock.Now, Cause.Unknown, BillingHost.Cancellation)));
+            Work.Do(tenant.Id, billing.Clock.Now, Cause.Unknown, BillingHost.Cancellation)));
 
         changed.Sum().ShouldBe(1);
         (await Told(tenant)).ShouldBe("2: usage<=100 reached");
@@ -122,9 +142,8 @@ public sealed class UsageLimitSpecs(OwnBillingHost billing) : IClassFixture<OwnB
         var tenant = await Subscribed(Limit("100"));
         await billing.Use(tenant, "1", "2026-03-05T00:00:00Z", calls: 100, now: "2026-03-05T01:00:00Z");
         await billing.RunAt("2026-04-01T00:00:00Z");
-        var work = billing.Services.GetServices<IDueWork>().OfType<ReviewEntitlements>().Single();
 
-        await work.Do(tenant.Id, At("2026-03-31T23:59:00Z"), Cause.Unknown, BillingHost.Cancellation);
+        await Work.Do(tenant.Id, At("2026-03-31T23:59:00Z"), Cause.Unknown, BillingHost.Cancellation);
 
         (await Told(tenant)).ShouldEndWith("usage<=100");
     }
@@ -183,6 +202,8 @@ public sealed class UsageLimitSpecs(OwnBillingHost billing) : IClassFixture<OwnB
 
     private TestCatalog catalog = null!;
     private Guid subscription;
+
+    private ReviewEntitlements Work => billing.Services.GetServices<IDueWork>().OfType<ReviewEntitlements>().Single();
 
     private Func<object> Limit(string max, string mode = "hard", bool perUnit = false) =>
         () => new { limit = "usage", meter = catalog.Calls, max, mode, per_unit = perUnit };
