@@ -21,16 +21,21 @@ public static class StartSubscription
     /// <param name="StartedAt">Now if absent; at most a year ago, and not in the future.</param>
     /// <param name="Anchor">The calendar if absent.</param>
     /// <param name="Quantity">How many times the plan's fee is owed, 1 to 1000000.</param>
-    /// <param name="TrialEnd">As the plan says if absent; one that is not after the start: no trial. At most two years after it.</param>
+    /// <param name="TrialEnd">
+    /// As the plan says if absent; one that is not after the start: no trial. A later one than the plan's is an operator's to give, at most two
+    /// years after the start.
+    /// </param>
     public sealed record NewSubscription(
         PlanId PlanId, int? PlanVersion = null, Instant? StartedAt = null, BillingAnchor Anchor = BillingAnchor.Calendar,
         int Quantity = 1, Instant? TrialEnd = null);
 
     /// <param name="Plan">Null where there is no such plan.</param>
     /// <param name="MetersBilled">Meters that a subscription of the tenant bills at that time or later.</param>
+    /// <param name="MayExtendTrial">Who gives away a longer trial than the plan's is the operator.</param>
     public sealed record Command(
         SubscriptionId SubscriptionId, TenantView Tenant, PlanView? Plan, int? PlanVersion, BillingAnchor Anchor,
-        IReadOnlyCollection<string> MetersBilled, Instant StartedAt, Instant At, int Quantity = 1, Instant? TrialEnd = null);
+        IReadOnlyCollection<string> MetersBilled, Instant StartedAt, Instant At, int Quantity = 1, Instant? TrialEnd = null,
+        bool MayExtendTrial = false);
 
     public static Decision<SubscriptionEvent> Decide(Command command, Subscription subscription)
     {
@@ -48,7 +53,16 @@ public static class StartSubscription
 
         var (tenant, plan, version) = (command.Tenant, command.Plan!, command.PlanVersion ?? command.Plan!.LatestVersion);
         var (zone, terms) = (DateTimeZoneProviders.Tzdb[tenant.TimeZone], plan.TermsOf(version)!);
-        var trialEnd = TrialEnd(command, terms, zone);
+        var planned = PlannedTrialEnd(command.StartedAt, terms, zone);
+        if (command.TrialEnd > (planned ?? command.StartedAt) && !command.MayExtendTrial)
+        {
+            return Refusal.Because(
+                "subscription.trial_extension.forbidden", "Only an operator can give a longer trial than the plan's.", "trial_end");
+        }
+
+        var trialEnd = command.TrialEnd ?? planned;
+        if (trialEnd <= command.StartedAt)
+            trialEnd = null;
         var cycle = Cycle(command, terms, (trialEnd ?? command.StartedAt).InZone(zone).Date);
         var firstEnd = trialEnd ?? (terms.FeeTiming == FeeTiming.InAdvance
             ? command.StartedAt
@@ -62,13 +76,8 @@ public static class StartSubscription
     }
 
     // Days are the tenant's, and the first day is one of them.
-    private static Instant? TrialEnd(Command command, PlanTerms terms, DateTimeZone zone)
-    {
-        var end = command.TrialEnd ?? (terms.TrialDays > 0
-            ? BillingPeriods.StartOfDay(command.StartedAt.InZone(zone).Date.PlusDays(terms.TrialDays), zone)
-            : null);
-        return end > command.StartedAt ? end : null;
-    }
+    private static Instant? PlannedTrialEnd(Instant start, PlanTerms terms, DateTimeZone zone) =>
+        terms.TrialDays > 0 ? BillingPeriods.StartOfDay(start.InZone(zone).Date.PlusDays(terms.TrialDays), zone) : null;
 
     private static BillingCycle Cycle(Command command, PlanTerms terms, LocalDate paidFrom) =>
         (command.Anchor == BillingAnchor.Calendar
@@ -119,7 +128,7 @@ public static class StartSubscription
                 var billed = await BilledMeters.Read(transaction, documents, startedAt, except: id, token);
                 var command = new Command(
                     id, tenant, plan, request.PlanVersion, request.Anchor, billed, startedAt, at, request.Quantity,
-                    request.TrialEnd?.ToMicroseconds());
+                    request.TrialEnd?.ToMicroseconds(), caller.IsOperator);
                 var stream = Subscription.Stream(tenant.TenantId, id);
                 var (subscription, version) = await transaction.Load<Subscription, SubscriptionEvent>(stream, token);
                 var decision = Decide(command, subscription);

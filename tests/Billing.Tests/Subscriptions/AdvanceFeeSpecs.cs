@@ -243,7 +243,7 @@ public sealed class AdvanceFeeSpecs(OwnBillingHost billing) : IClassFixture<OwnB
     [Fact]
     public async Task A_plan_changed_within_the_trial_is_on_trial_to_the_same_end()
     {
-        var (tenant, subscription) = await New(new { }, new { trial_end = "2026-03-20T12:00:00Z" });
+        var (tenant, subscription) = await New(new { trial_days = 30 }, new { trial_end = "2026-03-20T12:00:00Z" });
         await tenant.Change(subscription, "change-plan", new { plan_id = await billing.NewPlan("62.00", InAdvance), when = "now" });
 
         await billing.RunAt("2026-03-21T00:00:00Z");

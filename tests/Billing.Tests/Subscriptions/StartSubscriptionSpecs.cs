@@ -78,6 +78,7 @@ public class StartSubscriptionSpecs
             Plan = Start.Plan! with { Versions = [VersionOf(2) with { TrialDays = days }] },
             Anchor = anchor,
             TrialEnd = end is null ? null : InstantPattern.ExtendedIso.Parse(end).Value,
+            MayExtendTrial = true,
         };
 
         var started = StartSubscription.Decide(command, Subscription.Initial).Events.ShouldHaveSingleItem()
@@ -86,6 +87,28 @@ public class StartSubscriptionSpecs
         started.PeriodEnd.ShouldBe(InstantPattern.ExtendedIso.Parse(firstEnd).Value);
         started.Cycle.Anchor.ShouldBe(LocalDatePattern.Iso.Parse(anchored).Value);
         started.TrialEnd.ShouldBe(trial ? started.PeriodEnd : null);
+    }
+
+    [Theory]
+    // days of trial of the plan, its end as asked for -> whether a tenant may ask for it; the 14 days end with the 13th of February in Berlin
+    [InlineData(14, "2026-02-13T23:00:00Z", true)]
+    [InlineData(14, "2026-02-10T00:00:00Z", true)]
+    [InlineData(14, "2026-02-13T23:00:01Z", false)]
+    [InlineData(0, "2026-01-31T12:00:00Z", true)]
+    [InlineData(0, "2026-01-31T12:00:01Z", false)]
+    public void A_tenant_shortens_its_trial_and_only_an_operator_gives_a_longer_one(int days, string end, bool allowed)
+    {
+        var command = Start with
+        {
+            Plan = Start.Plan! with { Versions = [VersionOf(2) with { TrialDays = days }] },
+            TrialEnd = InstantPattern.ExtendedIso.Parse(end).Value,
+        };
+
+        var refusal = StartSubscription.Decide(command, Subscription.Initial).Refusal;
+
+        (refusal?.Code).ShouldBe(allowed ? null : "subscription.trial_extension.forbidden");
+        (refusal?.Field).ShouldBe(allowed ? null : "trial_end");
+        StartSubscription.Decide(command with { MayExtendTrial = true }, Subscription.Initial).Refusal.ShouldBeNull();
     }
 
     [Fact]
