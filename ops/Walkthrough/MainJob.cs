@@ -102,7 +102,8 @@ public sealed class MainJob(PlatformAddress address) : IDisposable
     }
 
     /// <summary>A new tenant with an admin's and a viewer's key and a subscription to the plan.</summary>
-    public async Task<Customer> SignUp(string name, string planId)
+    /// <param name="sandbox">It only tries billing out.</param>
+    public async Task<Customer> SignUp(string name, string planId, bool sandbox = false)
     {
         var tenant = await operatorAtBilling.Post("/v1/tenants", new JsonObject
         {
@@ -110,6 +111,7 @@ public sealed class MainJob(PlatformAddress address) : IDisposable
             ["currency"] = usd.Code,
             ["time_zone"] = "Europe/Berlin",
             ["billing_anchor_day"] = 1,
+            ["sandbox"] = sandbox,
         });
         Expect(TenantId.TryParse((string?)tenant["tenant_id"], out var tenantId), $"The new tenant has no id: {tenant.ToJsonString()}");
 

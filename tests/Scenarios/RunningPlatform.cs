@@ -32,7 +32,8 @@ public sealed class RunningPlatform : IAsyncDisposable
     /// <summary>The process of Billing that runs now.</summary>
     public ProcessHost Billing { get; private set; } = null!;
 
-    public static async Task<RunningPlatform> Start(PrivateServers servers, string scenario)
+    /// <param name="recurringCron">When what is due is done, as Quartz writes it; as in production if absent.</param>
+    public static async Task<RunningPlatform> Start(PrivateServers servers, string scenario, string? recurringCron = null)
     {
         var platform = new RunningPlatform(servers, scenario);
         try
@@ -42,7 +43,10 @@ public sealed class RunningPlatform : IAsyncDisposable
             await platform.Migrate("Scheduler");
 
             await platform.StartBilling("billing");
-            var scheduler = platform.StartProcess("scheduler", "Scheduler", platform.Settings("Scheduler"));
+            var settings = platform.Settings("Scheduler");
+            if (recurringCron is not null)
+                settings["Recurring__CloseBillingPeriodsCron"] = recurringCron;
+            var scheduler = platform.StartProcess("scheduler", "Scheduler", settings);
             await scheduler.UntilReady(platform.Address.Scheduler);
             return platform;
         }
