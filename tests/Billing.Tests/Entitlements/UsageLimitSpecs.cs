@@ -87,19 +87,60 @@ public sealed class UsageLimitSpecs(OwnBillingHost billing) : IClassFixture<OwnB
         (await billing.Count("entitlement_looks", tenant.Id)).ShouldBe(0);
     }
 
-    [Fact]
-    public async Task A_limit_per_unit_grows_with_the_quantity_at_its_time()
+    [Theory]
+    [InlineData("usage")]
+    [InlineData("jobs.concurrent")]
+    public async Task A_limit_per_unit_grows_with_the_quantity_at_its_time(string limit)
     {
-        var tenant = await Subscribed(Limit("100", perUnit: true), quantity: 2);
-        (await Told(tenant)).ShouldBe("1: usage<=200");
+        var tenant = await Subscribed(Limit("100", limit: limit, perUnit: true), quantity: 2);
+        (await Told(tenant)).ShouldBe($"1: {limit}<=200");
         await tenant.Change(subscription, "change-quantity", new { quantity = 3, when = "now" });
-        (await Told(tenant)).ShouldBe("2: usage<=300");
+        (await Told(tenant)).ShouldBe($"2: {limit}<=300");
 
         await tenant.Change(subscription, "change-quantity", new { quantity = 5, when = "period_end" });
-        (await Told(tenant)).ShouldBe("2: usage<=300");
+        (await Told(tenant)).ShouldBe($"2: {limit}<=300");
         await billing.RunAt("2026-04-01T00:00:00Z");
 
-        (await Told(tenant)).ShouldBe("3: usage<=500");
+        (await Told(tenant)).ShouldBe($"3: {limit}<=500");
+        (await billing.Count("entitlement_looks", tenant.Id)).ShouldBe(limit == "usage" ? 1 : 0, "jobs are counted by the Scheduler");
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    [InlineData(3)]
+    public async Task Whatever_is_used_and_voided_what_is_told_is_what_a_sum_over_the_period_says(int seed)
+    {
+        var (random, now) = (new Random(seed), At("2026-03-01T12:00:00Z"));
+        var tenant = await Subscribed(Limit("100"));
+        var used = new List<(string Id, Instant Time, int Calls)>();
+
+        for (var step = 0; step < 20; step++)
+        {
+            now += random.Next(8) == 0 ? Duration.FromDays(random.Next(5, 31)) : Duration.FromHours(random.Next(1, 48));
+            billing.Clock.Set(now);
+            if (used.Count > 0 && random.Next(3) == 0)
+            {
+                var voided = used[random.Next(used.Count)];
+                used.Remove(voided);
+                var answer = await tenant.Admin.Post(
+                    "/v1/usage/corrections", new { kind = "void", source = "test", id = voided.Id, reason = "Reported by mistake." });
+                answer.Status.ShouldBe(201, answer.Text);
+            }
+            else
+            {
+                // Some of it late, maybe of a period that is over.
+                var time = now - Duration.FromHours(random.Next(4) == 0 ? random.Next(400) : 0);
+                used.Add(($"{step}", time, random.Next(60)));
+                await billing.Use(tenant, $"{step}", InstantPattern.ExtendedIso.Format(time), used[^1].Calls);
+            }
+
+            await billing.RunAt(InstantPattern.ExtendedIso.Format(now));
+
+            var month = now.InUtc().Date.ToYearMonth();
+            var sum = used.Where(it => it.Time >= At("2026-03-01T00:00:00Z") && it.Time.InUtc().Date.ToYearMonth() == month).Sum(it => it.Calls);
+            (await Told(tenant)).ShouldEndWith(sum >= 100 ? "usage<=100 reached" : "usage<=100", customMessage: $"step {step}, used {sum}");
+        }
     }
 
     [Fact]
@@ -205,8 +246,8 @@ public sealed class UsageLimitSpecs(OwnBillingHost billing) : IClassFixture<OwnB
 
     private ReviewEntitlements Work => billing.Services.GetServices<IDueWork>().OfType<ReviewEntitlements>().Single();
 
-    private Func<object> Limit(string max, string mode = "hard", bool perUnit = false) =>
-        () => new { limit = "usage", meter = catalog.Calls, max, mode, per_unit = perUnit };
+    private Func<object> Limit(string max, string mode = "hard", string limit = "usage", bool perUnit = false) =>
+        () => new { limit, meter = limit == "usage" ? catalog.Calls : null, max, mode, per_unit = perUnit };
 
     private async Task<TestTenant> Subscribed(Func<object> limit, int quantity = 1, string? sandboxAt = null)
     {

@@ -1,5 +1,7 @@
+using Microsoft.Extensions.DependencyInjection;
 using NodaTime;
 using Platform.Billing.Tests.Http;
+using Platform.EventStore;
 
 namespace Platform.Billing.Tests.Subscriptions;
 
@@ -75,6 +77,28 @@ public sealed class TrialChangeSpecs(OwnBillingHost billing) : IClassFixture<Own
         late.Status.ShouldBe(409, late.Text);
         late.Code.ShouldBe("subscription.not_on_trial");
         (await tenant.Invoices()).Count.ShouldBe(1);
+    }
+
+    [Fact]
+    public async Task Views_rebuilt_after_it_are_the_same()
+    {
+        var (tenant, subscription) = await OnTrial("in_advance", "anniversary");
+        await tenant.Change(subscription, "change-plan", new { plan_id = await billing.NewPlan("365.00", new { interval = "year" }), when = "period_end" });
+        (await billing.Operator.For(tenant.Id).Post($"/v1/subscriptions/{subscription}/trial", new { ends_at = "2026-03-20T00:00:00Z" }))
+            .Status.ShouldBe(200);
+        var view = await tenant.Subscription(subscription);
+        view.GetProperty("next_plan").GetProperty("effective_at").GetString().ShouldBe("2026-03-20T00:00:00Z");
+        await billing.RunAt("2026-03-20T00:00:00Z");
+        (await tenant.Subscription(subscription)).GetProperty("current_period").GetProperty("end").GetString().ShouldBe("2027-03-20T00:00:00Z");
+
+        foreach (var projection in new[] { "subscriptions", "billing_periods", "entitlements", "recurring_revenue" })
+        {
+            var live = await Rows(projection);
+            await billing.Services.GetRequiredService<Rebuild>().Run(projection, BillingHost.Cancellation);
+            (await Rows(projection)).ShouldBe(live, projection);
+        }
+
+        Task<string[]> Rows(string table) => billing.Strings($"select it::text from billing.{table} it order by 1");
     }
 
     [Theory]
