@@ -69,5 +69,10 @@ public sealed class RefundCreditNote(Documents documents, MakeRefund make)
             await make.Proceed(tenant, refund.PaymentId, refund.RefundId, asked: true, cause, cancellation);
     }
 
-    private static Money Available(Payment payment) => payment.Refundable - payment.Owed;
+    private static Money Available(Payment payment)
+    {
+        var nothing = Money.Zero(payment.Refundable.Currency);
+        var available = payment.Owed > nothing ? payment.Refundable - payment.Owed : payment.Refundable;
+        return available > nothing ? available : nothing;
+    }
 }

@@ -48,7 +48,10 @@ public enum PaymentStatus
 /// <param name="Target">What it pays; null while it is missing.</param>
 /// <param name="PaymentMethodId">What is charged; null for a bank transfer.</param>
 /// <param name="Refundable">What was received and is neither paid back nor about to be.</param>
-/// <param name="Owed">What of that is owed back: received beyond what was due, or meant to be paid back in vain.</param>
+/// <param name="Owed">
+/// What of that is owed back: received beyond what was due, or meant to be paid back in vain. Below zero where that was paid back twice,
+/// because the gateway first said that it had failed.
+/// </param>
 public sealed record Payment(
     PaymentStatus Status, PaymentTarget? Target, Money Amount, PaymentMethodId? PaymentMethodId, Money Refundable, Money Owed,
     IReadOnlyList<Refund> Refunds) : IEvolve<Payment, PaymentEvent>

@@ -43,11 +43,13 @@ public static class RefundPayment
         if (amount.MinorUnits <= 0)
             return Refusal.Because("refund.nothing_left", "Nothing of the payment can be paid back.");
 
+        // Nothing is taken from a debt below zero: the tenant has had it already.
+        var owed = payment.Owed.MinorUnits > 0 ? payment.Owed : Money.Zero(left.Currency);
         return
         [
             new RefundRequested(
-                command.RefundId, command.PaymentId, payment.Target!, amount, FromOwed: amount < payment.Owed ? amount : payment.Owed,
-                CreditNoteId: null, command.Reason, ChargePayment.FirstCheck(command.At), command.At),
+                command.RefundId, command.PaymentId, payment.Target!, amount, FromOwed: amount < owed ? amount : owed, CreditNoteId: null,
+                command.Reason, ChargePayment.FirstCheck(command.At), command.At),
         ];
     }
 

@@ -57,6 +57,33 @@ public sealed class CreditScenarios(BillingHost billing)
         await acme.Approved(["/v1/wallet", "/v1/wallet/transactions", "/v1/payments", "/v1/wallet/top-up-rule"]);
     }
 
+    [Fact]
+    public async Task A_charged_invoice_is_credited_with_its_tax_and_paid_back()
+    {
+        // A jurisdiction that no other test of the host taxes.
+        await Scenario.Post(billing.Operator, "/v1/tax-rates", new { jurisdiction = "NO", rate = "0.25", valid_from = "2020-01-01" });
+        var acme = await Scenario.Begin(billing, "2027-01-01", "Europe/Oslo");
+        await acme.Taxed(new { jurisdiction = "NO" });
+        var calls = new { model = "per_unit", meter = await acme.Meter("calls", unit: "call"), display_name = "Calls", unit_price = "0.10" };
+        await acme.Subscribe(await acme.Plan("Starter", fee: "100.00", [calls]));
+        await Scenario.Post(acme.Admin, "/v1/payment-methods", new { token = "tok_refund_timeout" });
+        await acme.AdvanceTo("2027-01-15");
+        await acme.Use("calls", "333");
+        await acme.AdvanceTo("2027-02-05");
+        var invoice = (await acme.Admin.Get("/v1/invoices")).Json.GetProperty("items")[0].GetProperty("invoice_id").GetString();
+
+        await Credit(acme, invoice, new { line = 1, amount = new { amount = "33.34", currency = "EUR" } }, "refund");
+        await Credit(acme, invoice, new { line = 2, amount = (object?)null }, "wallet");
+        await acme.AdvanceTo("2027-03-01");
+
+        // January: 133.30 and 33.33 of tax (33.325, rounded), charged. Of the fee 33.34 are paid back, 6.67 of it tax; the gateway's answer is
+        // lost and asked for ten minutes later. The calls, 41.63 with their tax, become credit, which February's invoice uses.
+        await acme.Approved(["/v1/credit-notes", "/v1/refunds", "/v1/payments", "/v1/ledger/balances"]);
+    }
+
+    private static Task<JsonElement> Credit(Scenario scenario, string? invoice, object line, string outcome) => Scenario.Post(
+        scenario.Operator, $"/v1/invoices/{invoice}/credit-notes", new { lines = new[] { line }, outcome, reason = "Not as agreed" });
+
     private static Task<JsonElement> Grant(Scenario scenario, string amount, string kind, int priority, string? expiresAt) => Scenario.Post(
         scenario.Operator, "/v1/wallet/grants",
         new { amount = new { amount, currency = "EUR" }, kind, reason = "Agreed", priority, expires_at = expiresAt });
