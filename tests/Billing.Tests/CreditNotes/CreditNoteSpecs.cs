@@ -74,7 +74,8 @@ public class CreditNoteSpecs
     [InlineData(0, 0, "1:2500", "credit_note.not_settled")]
     public void What_gateways_brought_is_paid_back_and_no_more(long paid, long refundable, string asked, string expected)
     {
-        InvoiceEvent[] history = [.. Invoiced(), .. paid > 0 ? new InvoiceEvent[] { new InvoicePaymentApplied(ThePayment, Euro(paid), Noon) } : []];
+        InvoiceEvent[] payment = paid > 0 ? [new InvoicePaymentApplied(ThePayment, Euro(paid), Noon)] : [];
+        InvoiceEvent[] history = [.. Invoiced(), .. payment];
 
         var decision = IssueCreditNote.Decide(
             Asked(asked) with { Outcome = CreditNoteOutcome.Refund, Refundable = Euro(refundable) },
@@ -153,8 +154,11 @@ public class CreditNoteSpecs
     public void Whatever_the_notes_and_their_order_all_of_them_make_up_the_invoice_and_its_tax()
     {
         var line =
-            from cents in Gen.Choose(1, 200_00) from discount in Gen.Choose(0, 100) from rate in Gen.Elements(0m, 0.07m, 0.19m, 0.255m)
-            from inclusive in Gen.Elements(true, false) select (cents, discount, rate, inclusive);
+            from cents in Gen.Choose(1, 200_00)
+            from discount in Gen.Choose(0, 100)
+            from rate in Gen.Elements(0m, 0.07m, 0.19m, 0.255m)
+            from inclusive in Gen.Elements(true, false)
+            select (cents, discount, rate, inclusive);
         var cases = from lines in line.NonEmptyListOf() from seed in Gen.Choose(0, int.MaxValue) select (Lines: lines.ToList(), Seed: seed);
 
         Check.One(Config.QuickThrowOnFailure.WithMaxTest(300), Prop.ForAll(cases.ToArbitrary(), it =>
