@@ -24,6 +24,50 @@ public sealed class AdvanceScenarios(BillingHost billing)
     }
 
     [Fact]
+    public async Task A_trial_that_is_extended_and_then_ended_early()
+    {
+        var acme = await Scenario.Begin(billing, "2027-03-01", "Europe/Berlin");
+        var subscription = await acme.Subscribe(
+            await acme.Plan("Starter", fee: "31.00", [await Calls(acme, "0.10")], also: new { trial_days = 14, fee_timing = "in_advance" }),
+            new { anchor = "anniversary" });
+        await acme.AdvanceTo("2027-03-10");
+        await acme.Use("calls", "50");
+        await Scenario.Post(acme.Operator, $"/v1/subscriptions/{subscription}/trial", new { ends_at = "2027-03-30T22:00:00Z" });
+        await acme.AdvanceTo("2027-03-20");
+        await acme.Use("calls", "30");
+        await acme.AdvanceTo("2027-03-22");
+        await Scenario.Post(acme.Admin, $"/v1/subscriptions/{subscription}/trial");
+        await acme.Use("calls", "10");
+        await acme.AdvanceTo("2027-05-01");
+
+        // The trial's 80 calls at zero, and the first month in advance from March 22: 31.00. On April 22, 10 calls, 1.00, and 31.00.
+        await acme.Approved();
+    }
+
+    [Fact]
+    public async Task Seats_share_a_limit_on_usage_that_begins_anew_each_month()
+    {
+        var acme = await Scenario.Begin(billing, "2027-04-01");
+        var calls = await Calls(acme, "0.10");
+        var limit = new { limit = "usage", meter = acme.Key("calls"), max = "100", mode = "hard", per_unit = true };
+        var subscription = await acme.Subscribe(
+            await acme.Plan("Team", fee: "15.00", [calls], also: new { entitlements = new { limits = new[] { limit } } }), new { quantity = 2 });
+        await acme.AdvanceTo("2027-04-10");
+        await acme.Use("calls", "200");
+        (await Reached(acme)).ShouldBeTrue("two seats have 200 calls");
+        await acme.AdvanceTo("2027-04-11");
+        await Scenario.Post(acme.Admin, $"/v1/subscriptions/{subscription}/change-quantity", new { quantity = 3, when = "now" });
+        (await Reached(acme)).ShouldBeFalse("three have 300");
+        await acme.Use("calls", "120");
+        (await Reached(acme)).ShouldBeTrue();
+        await acme.AdvanceTo("2027-05-02");
+        await acme.Use("calls", "40");
+
+        // April: 10 of 30 days of two seats, 10.00, and 20 of three, 30.00, and 320 calls, 32.00. In May 260 of 300 calls are left.
+        await acme.Approved(["/v1/entitlements"]);
+    }
+
+    [Fact]
     public async Task A_downgrade_at_once_gives_back_what_was_paid_in_advance()
     {
         var acme = await Scenario.Begin(billing, "2027-06-01");
@@ -68,6 +112,9 @@ public sealed class AdvanceScenarios(BillingHost billing)
         // April: 20 of 30 days of four seats, 40.00, and 10 of six, 30.00. May: 90.00.
         await acme.Approved();
     }
+
+    private static async Task<bool> Reached(Scenario scenario) =>
+        (await scenario.Admin.Get("/v1/entitlements")).Json.GetProperty("limits")[0].GetProperty("reached").GetBoolean();
 
     private static async Task<object> Calls(Scenario scenario, string price, bool known = false) => new
     {
