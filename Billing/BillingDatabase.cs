@@ -2,6 +2,7 @@ using System.Runtime.CompilerServices;
 using NodaTime;
 using Npgsql;
 using Platform.Contracts;
+using Platform.EventStore;
 
 namespace Platform.Billing;
 
@@ -17,8 +18,8 @@ public sealed class BillingDatabase(string applicationConnection, string systemC
 
     private const int DefaultTimeoutSeconds = 30;
 
-    private readonly NpgsqlDataSource application = NpgsqlDataSource.Create(applicationConnection);
-    private readonly NpgsqlDataSource system = NpgsqlDataSource.Create(systemConnection);
+    private readonly NpgsqlDataSource application = PreparedConnections.Source(applicationConnection);
+    private readonly NpgsqlDataSource system = PreparedConnections.Source(systemConnection);
 
     /// <summary>Rows of one tenant.</summary>
     public async Task<IReadOnlyList<T>> Read<T>(

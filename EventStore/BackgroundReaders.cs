@@ -19,6 +19,9 @@ internal sealed partial class BackgroundReaders(
     // So many pages of one reader are in work at once; more would only take connections from the others.
     private const int LanesAtOnce = 4;
 
+    // Where news comes in a stream, it is read in pages and not one by one; the first is read at once.
+    private static readonly TimeSpan Gathering = TimeSpan.FromMilliseconds(25);
+
     private static readonly TimeSpan ElsewherePoll = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan SlowPoll = TimeSpan.FromSeconds(10);
 
@@ -56,10 +59,14 @@ internal sealed partial class BackgroundReaders(
         {
             try
             {
+                var began = time.GetTimestamp();
                 var visit = await VisitInTurn(reader, lane, atOnce, stopping);
                 failures = 0;
-                if (visit != Visit.More)
-                    await news.WaitAsync(visit == Visit.Elsewhere ? ElsewherePoll : SlowPoll, stopping);
+                if (visit == Visit.More)
+                    continue;
+                await news.WaitAsync(visit == Visit.Elsewhere ? ElsewherePoll : SlowPoll, stopping);
+                if (Gathering - time.GetElapsedTime(began) is { Ticks: > 0 } rest)
+                    await Task.Delay(rest, time, stopping);
             }
             catch (Exception) when (stopping.IsCancellationRequested)
             {

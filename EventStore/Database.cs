@@ -42,8 +42,8 @@ internal sealed partial class Database : IAsyncDisposable
         Schema = options.Schema;
         Lanes = options.Lanes;
         LockSpace = StableHash(options.Schema);
-        Application = Source(options.ApplicationConnection);
-        System = Source(options.SystemConnection);
+        Application = PreparedConnections.Source(options.ApplicationConnection);
+        System = PreparedConnections.Source(options.SystemConnection);
         AppendSql = $"select * from {Schema}.append({string.Join(", ", Enumerable.Range(1, 33).Select(place => $"${place}"))})";
     }
 
@@ -162,15 +162,6 @@ internal sealed partial class Database : IAsyncDisposable
         batch.BatchCommands.Add(second);
         return batch;
     }
-
-    private static NpgsqlDataSource Source(string connection) =>
-        NpgsqlDataSource.Create(new NpgsqlConnectionStringBuilder(connection)
-        {
-            MaxAutoPrepare = 100,
-            AutoPrepareMinUsages = 2,
-            NoResetOnClose = true,      // every setting here is transaction-local, so there is nothing to reset
-            Enlist = false,
-        });
 
     private static int StableHash(string text)
     {

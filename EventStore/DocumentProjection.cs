@@ -34,17 +34,25 @@ public abstract class DocumentProjection<TView, TEvent> : Projection where TView
     {
         var table = tables.Qualify(Table);
         var documents = new Dictionary<(Guid Tenant, Guid Id), Document>();
+        var known = new List<(Guid Tenant, Guid Id)>();
         foreach (var recorded in page)
-            documents[(recorded.Stream.TenantId, KeyOf(recorded))] = default;
+        {
+            var key = (recorded.Stream.TenantId, KeyOf(recorded));
+            // A stream that begins here has no document yet.
+            if (documents.TryAdd(key, default) && !(recorded.Version == 1 && key.Item2 == recorded.Stream.Id))
+                known.Add(key);
+        }
 
-        await Load(documents, table, tables.Connection, cancellation);
+        if (known.Count > 0)
+            await Load(documents, known, table, tables.Connection, cancellation);
         foreach (var recorded in page)
         {
             ref var document = ref CollectionsMarshal.GetValueRefOrNullRef(documents, (recorded.Stream.TenantId, KeyOf(recorded)));
             document.View = Fold(document.View, (TEvent)recorded.Data, recorded);
             document.Version = recorded.Position.Number;
         }
-        await Save(documents, table, tables.Connection, cancellation);
+
+        Save(documents, table, tables);
     }
 
     /// <summary>The document as these events, all of them and in order, make it.</summary>
@@ -61,8 +69,8 @@ public abstract class DocumentProjection<TView, TEvent> : Projection where TView
     }
 
     private async Task Load(
-        Dictionary<(Guid Tenant, Guid Id), Document> documents, string table, NpgsqlConnection connection,
-        CancellationToken cancellation)
+        Dictionary<(Guid Tenant, Guid Id), Document> documents, IReadOnlyList<(Guid Tenant, Guid Id)> keys, string table,
+        NpgsqlConnection connection, CancellationToken cancellation)
     {
         await using var command = new NpgsqlCommand(
             $"""
@@ -73,8 +81,8 @@ public abstract class DocumentProjection<TView, TEvent> : Projection where TView
         {
             Parameters =
             {
-                Value(documents.Keys.Select(key => key.Tenant).ToArray()),
-                Value(documents.Keys.Select(key => key.Id).ToArray()),
+                Value(keys.Select(key => key.Tenant).ToArray()),
+                Value(keys.Select(key => key.Id).ToArray()),
             },
         };
         await using var reader = await command.ExecuteReaderAsync(cancellation);
@@ -88,47 +96,30 @@ public abstract class DocumentProjection<TView, TEvent> : Projection where TView
         }
     }
 
-    private async Task Save(
-        Dictionary<(Guid Tenant, Guid Id), Document> documents, string table, NpgsqlConnection connection,
-        CancellationToken cancellation)
+    private void Save(Dictionary<(Guid Tenant, Guid Id), Document> documents, string table, ProjectionTables tables)
     {
         // In the order of the key: neighbouring rows share pages.
         var kept = documents.Where(document => document.Value.View is not null).OrderBy(document => document.Key).ToList();
         var deleted = documents.Where(document => document.Value is { View: null, Stored: true }).Select(document => document.Key).ToList();
-        await using var batch = new NpgsqlBatch(connection);
         if (kept.Count > 0)
         {
-            batch.BatchCommands.Add(new(
+            tables.Write(
                 $"""
                 insert into {table} (tenant_id, id, version, data) select * from unnest($1, $2, $3, $4)
                 on conflict (tenant_id, id) do update set version = excluded.version, data = excluded.data
-                """)
-            {
-                Parameters =
-                {
-                    Value(kept.Select(document => document.Key.Tenant).ToArray()),
-                    Value(kept.Select(document => document.Key.Id).ToArray()),
-                    Value(kept.Select(document => document.Value.Version).ToArray()),
-                    Jsons([.. kept.Select(document => JsonSerializer.SerializeToUtf8Bytes(document.Value.View!, Json))]),
-                },
-            });
+                """,
+                Value(kept.Select(document => document.Key.Tenant).ToArray()),
+                Value(kept.Select(document => document.Key.Id).ToArray()),
+                Value(kept.Select(document => document.Value.Version).ToArray()),
+                Jsons([.. kept.Select(document => JsonSerializer.SerializeToUtf8Bytes(document.Value.View!, Json))]));
         }
 
         if (deleted.Count > 0)
         {
-            batch.BatchCommands.Add(new(
-                $"delete from {table} d using unnest($1, $2) as k (tenant_id, id) where d.tenant_id = k.tenant_id and d.id = k.id")
-            {
-                Parameters =
-                {
-                    Value(deleted.Select(key => key.Tenant).ToArray()),
-                    Value(deleted.Select(key => key.Id).ToArray()),
-                },
-            });
+            tables.Write(
+                $"delete from {table} d using unnest($1, $2) as k (tenant_id, id) where d.tenant_id = k.tenant_id and d.id = k.id",
+                Value(deleted.Select(key => key.Tenant).ToArray()), Value(deleted.Select(key => key.Id).ToArray()));
         }
-
-        if (batch.BatchCommands.Count > 0)
-            await batch.ExecuteNonQueryAsync(cancellation);
     }
 
     private struct Document

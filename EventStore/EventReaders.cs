@@ -51,6 +51,11 @@ internal sealed class ProjectionReader(Projection projection, Database database,
 
     protected override bool Handles(Type eventType) => projection.Folds(eventType);
 
-    protected override Task Handle(IReadOnlyList<RecordedEvent> page, NpgsqlConnection connection, CancellationToken cancellation) =>
-        projection.Apply(page, new(connection, table => $"{Database.Schema}.\"{table}\""), cancellation);
+    protected override async Task Handle(
+        IReadOnlyList<RecordedEvent> page, NpgsqlConnection connection, CancellationToken cancellation)
+    {
+        var tables = new ProjectionTables(connection, table => $"{Database.Schema}.\"{table}\"");
+        await projection.Apply(page, tables, cancellation);
+        await tables.Send(cancellation);
+    }
 }

@@ -26,11 +26,10 @@ internal sealed class EventRows(Database database, EventTypes events)
                 Value(stream.TenantId), Text(stream.Type), Value(stream.Id), Value(afterVersion));
     }
 
-    public NpgsqlCommand ReadWithin(NpgsqlConnection connection, StreamId stream) =>
-        new($"select {FoldColumns} from {database.Schema}.events where {OfStream} order by version", connection)
-        {
-            Parameters = { Value(stream.TenantId), Text(stream.Type), Value(stream.Id) },
-        };
+    /// <summary>A whole stream as <see cref="FoldColumns"/>, for a transaction that sees the tenant's rows.</summary>
+    public (string Sql, NpgsqlParameter[] Parameters) OfStreamWithin(StreamId stream) => (
+        $"select {FoldColumns} from {database.Schema}.events where {OfStream} order by version",
+        [Value(stream.TenantId), Text(stream.Type), Value(stream.Id)]);
 
     /// <summary>Folds a whole stream, read as <see cref="FoldColumns"/>.</summary>
     public async Task<Loaded<TState>> Fold<TState, TEvent>(NpgsqlDataReader reader, CancellationToken cancellation)

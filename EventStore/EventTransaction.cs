@@ -34,18 +34,35 @@ public sealed class EventTransaction
     public async Task<Loaded<TState>> Load<TState, TEvent>(StreamId stream, CancellationToken cancellation)
         where TState : IEvolve<TState, TEvent>
     {
+        var together = new RoundTrip(Connection);
+        var answer = Load<TState, TEvent>(stream, together);
+        await together.Send(cancellation);
+        return answer.Value;
+    }
+
+    /// <summary>The same, sent with other reads.</summary>
+    public Answer<Loaded<TState>> Load<TState, TEvent>(StreamId stream, RoundTrip together)
+        where TState : IEvolve<TState, TEvent>
+    {
         RequireOwn(stream);
-        await using var command = rows.ReadWithin(Connection, stream);
-        await using var reader = await command.ExecuteReaderAsync(cancellation);
-        return await rows.Fold<TState, TEvent>(reader, cancellation);
+        var (sql, parameters) = rows.OfStreamWithin(stream);
+        return together.Ask(sql, rows.Fold<TState, TEvent>, parameters);
     }
 
     /// <exception cref="VersionConflictException">The stream is not at the expected version.</exception>
-    public async Task<LanePosition> Append(
-        StreamId stream, long expectedVersion, CancellationToken cancellation, params IReadOnlyList<object> events)
+    public Task<LanePosition> Append(
+        StreamId stream, long expectedVersion, CancellationToken cancellation, params IReadOnlyList<object> events) =>
+        Append([new StreamAppend(stream, expectedVersion, events)], cancellation);
+
+    /// <summary>Appends to several streams at once, each named once; what is cheaper than one after the other.</summary>
+    /// <exception cref="VersionConflictException">A stream is not at its expected version.</exception>
+    public Task<LanePosition> Append(IReadOnlyList<StreamAppend> appends, CancellationToken cancellation)
     {
-        RequireOwn(stream);
-        return await Append([serializer.Prepare(stream, expectedVersion, events)], [], cancellation);
+        foreach (var append in appends)
+            RequireOwn(append.Stream);
+        return AppendAll(
+            Serializer.Once([.. appends.Select(append => serializer.Prepare(append.Stream, append.ExpectedVersion, append.Events))]),
+            cancellation);
     }
 
     /// <summary>Loads, decides and appends. No retry is needed: nobody else writes in this lane meanwhile.</summary>
@@ -86,14 +103,15 @@ public sealed class EventTransaction
     internal async Task WriteMessages(CancellationToken cancellation)
     {
         if (messages.Count > 0)
-            await Append([], [.. messages], cancellation);
+            await AppendAll([], cancellation);
     }
 
-    private async Task<LanePosition> Append(
-        PreparedAppend[] appends, PreparedMessage[] outgoing, CancellationToken cancellation)
+    // With what was published until then.
+    private async Task<LanePosition> AppendAll(PreparedAppend[] appends, CancellationToken cancellation)
     {
         var lane = database.LaneOf(TenantId);
-        PreparedWrite[] write = [new(writeId, TenantId, cause) { Appends = appends, Messages = outgoing }];
+        PreparedWrite[] write = [new(writeId, TenantId, cause) { Appends = appends, Messages = [.. messages] }];
+        messages.Clear();
         var answer = await AppendCommand.Execute(Connection, database, [lane], write, AppendMode.Within);
         if (answer.Failed.Length > 0)
             throw answer.Conflict(failed: 0);

@@ -45,6 +45,8 @@ internal sealed class InlineProjections(IEnumerable<Projection> projections, Dat
             if (page.Count > 0)
                 await projection.Apply(page, tables, cancellation);
         }
+
+        await tables.Send(cancellation);
     }
 
     private static void Record(PreparedWrite write, LanePosition last, Instant recordedAt, List<RecordedEvent> events)

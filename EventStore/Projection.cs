@@ -31,7 +31,8 @@ public abstract class Projection
 
     /// <summary>
     /// Folds one page, in order per stream, inside the caller's transaction. A page holds only events that
-    /// <see cref="Folds"/> accepts and may span streams and, for an async projection or a rebuild, tenants.
+    /// <see cref="Folds"/> accepts and may span streams and, for an async projection or a rebuild, tenants. What it writes by
+    /// <see cref="ProjectionTables.Write"/> is sent after it, so it reads nothing there that it has just written.
     /// </summary>
     public abstract Task Apply(IReadOnlyList<RecordedEvent> page, ProjectionTables tables, CancellationToken cancellation);
 }
@@ -39,14 +40,22 @@ public abstract class Projection
 /// <summary>The projection's tables in this run: the live ones, or the copies of a rebuild.</summary>
 public sealed class ProjectionTables
 {
+    private readonly RoundTrip writes;
+
     internal ProjectionTables(NpgsqlConnection connection, Func<string, string> qualify)
     {
         Connection = connection;
         Qualify = qualify;
+        writes = new(connection);
     }
 
     public NpgsqlConnection Connection { get; }
 
     /// <summary>The quoted, schema-qualified name to write into SQL.</summary>
     public Func<string, string> Qualify { get; }
+
+    /// <summary>Adds a statement without an answer to those of this page: the projections' statements are one round trip, in order.</summary>
+    public void Write(string sql, params ReadOnlySpan<NpgsqlParameter> parameters) => writes.Write(sql, parameters);
+
+    internal Task Send(CancellationToken cancellation) => writes.Send(cancellation);
 }

@@ -103,6 +103,7 @@ public sealed class Rebuild
             var page = await rows.Page(connection, lane, checkpoints[lane], head, PageEvents, projection.Folds, cancellation);
             if (page.Count > 0)
                 await projection.Apply(page, tables, cancellation);
+            await tables.Send(cancellation);
             if (transaction is not null)
                 await transaction.CommitAsync(cancellation);
 

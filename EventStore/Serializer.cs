@@ -56,7 +56,7 @@ internal sealed class Serializer(EventTypes events, MessageTypes messages)
             ? JsonSerializer.Deserialize(json, type, messages.Options)!
             : throw new InvalidOperationException($"No message type is registered as {typeName}.");
 
-    private static PreparedAppend[] Once(PreparedAppend[] appends) =>
+    public static PreparedAppend[] Once(PreparedAppend[] appends) =>
         appends.Length > 1 && appends.DistinctBy(append => append.Stream).Count() != appends.Length
             ? throw new ArgumentException("A write names each stream once.")
             : appends;

@@ -1,4 +1,5 @@
 using Platform.Billing.Invoices;
+using Platform.Contracts;
 using Platform.EventStore;
 
 namespace Platform.Billing.CreditNotes;
@@ -7,6 +8,11 @@ namespace Platform.Billing.CreditNotes;
 public static class CreditNoteNumbers
 {
     /// <summary>Take it last: other notes of the year wait from here to the commit.</summary>
-    public static Task<string> Next(EventTransaction transaction, int year, CancellationToken cancellation) =>
-        InvoiceNumbers.Next(transaction, "credit_note_numbers", prefix: "CN-", year, cancellation);
+    public static async Task<string> Next(EventTransaction transaction, int year, CancellationToken cancellation)
+    {
+        var together = new RoundTrip(transaction.Connection);
+        var number = InvoiceNumbers.Next(together, new(transaction.TenantId), "credit_note_numbers", prefix: "CN-", year);
+        await together.Send(cancellation);
+        return number.Value;
+    }
 }

@@ -12,14 +12,12 @@ namespace Platform.Billing.Invoices;
 public static class InvoiceNumbers
 {
     /// <summary>Take it last: other finalizations of the year wait from here to the commit.</summary>
-    public static Task<string> Next(EventTransaction transaction, int year, CancellationToken cancellation) =>
-        Next(transaction, "invoice_numbers", prefix: "", year, cancellation);
+    public static Answer<string> Next(RoundTrip together, TenantId tenant, int year) =>
+        Next(together, tenant, "invoice_numbers", prefix: "", year);
 
     /// <param name="counters">The table of the series.</param>
-    internal static async Task<string> Next(
-        EventTransaction transaction, string counters, string prefix, int year, CancellationToken cancellation)
-    {
-        await using var command = transaction.Connection.Command(
+    internal static Answer<string> Next(RoundTrip together, TenantId tenant, string counters, string prefix, int year) =>
+        together.Ask(
             $"""
             insert into billing.{counters} as counter (issuer, year, last)
             select case when data ->> 'clock' is null then $1 else tenant_id end, $2, 1
@@ -27,10 +25,11 @@ public static class InvoiceNumbers
             on conflict (issuer, year) do update set last = counter.last + 1
             returning issuer, last
             """,
-            Sql.P(TenantId.Operator.Value), Sql.P(year), Sql.P(transaction.TenantId));
-        await using var reader = await command.ExecuteReaderAsync(cancellation);
-        await reader.ReadAsync(cancellation);
-        var series = reader.GetGuid(0) == TenantId.Operator.Value ? "" : "TEST-";
-        return string.Create(CultureInfo.InvariantCulture, $"{series}{prefix}{year:0000}-{reader.GetInt32(1):000000}");
-    }
+            async (row, cancellation) =>
+            {
+                await row.ReadAsync(cancellation);
+                var series = row.GetGuid(0) == TenantId.Operator.Value ? "" : "TEST-";
+                return string.Create(CultureInfo.InvariantCulture, $"{series}{prefix}{year:0000}-{row.GetInt32(1):000000}");
+            },
+            Sql.P(TenantId.Operator.Value), Sql.P(year), Sql.P(tenant.Value));
 }

@@ -23,7 +23,8 @@ public sealed class InvoicePeriod(
     TenantClock clock)
 {
     /// <param name="InvoiceId">The invoice that was made; null where there was nothing to invoice.</param>
-    public sealed record Outcome(InvoiceId? InvoiceId, Refusal? Refusal);
+    /// <param name="NextEnd">When the first of the periods that follow ends; null where none follows.</param>
+    public sealed record Outcome(InvoiceId? InvoiceId, Refusal? Refusal, Instant? NextEnd = null);
 
     private sealed record Ending(
         SubscriptionId Id, Subscription Subscription, long Version, ClosePeriod.Command Command, IReadOnlyList<SubscriptionEvent> Events);
@@ -36,19 +37,28 @@ public sealed class InvoicePeriod(
     {
         for (var made = 0; ;)
         {
-            var outcome = await store.Transact(
-                tenant.Value,
-                cause,
-                async (transaction, token) =>
-                    await BillingPeriodRows.FirstDue(transaction.Connection, tenant, asOf, token) is { Count: > 0 } due
-                        ? await Close(transaction, tenant, due, asOf, requestId: null, token)
-                        : null,
-                cancellation);
-            if (outcome is null)
-                return made;
+            var (outcome, more) = await store.Transact(
+                tenant.Value, cause, (transaction, token) => CloseFirst(transaction, tenant, asOf, token), cancellation);
             if (outcome.InvoiceId is not null)
                 made++;
+            if (!more)
+                return made;
         }
+    }
+
+    /// <returns>What became of the periods that ended first, and whether others have ended too, by then or by closing these.</returns>
+    private async Task<(Outcome Outcome, bool More)> CloseFirst(
+        EventTransaction transaction, TenantId tenant, Instant asOf, CancellationToken cancellation)
+    {
+        var together = new RoundTrip(transaction.Connection);
+        var ended = BillingPeriodRows.Ended(together, tenant, asOf);
+        await together.Send(cancellation);
+        if (ended.Value is not [var first, ..])
+            return (new(InvoiceId: null, Refusal: null), More: false);
+
+        var due = ended.Value.TakeWhile(it => it.End == first.End).Select(it => it.Id).ToList();
+        var outcome = await Close(transaction, tenant, due, asOf, requestId: null, cancellation);
+        return (outcome, outcome.Refusal is null && (due.Count < ended.Value.Count || outcome.NextEnd <= asOf));
     }
 
     /// <summary>Ends one subscription's running period now, after those whose end has come by itself.</summary>
@@ -75,17 +85,27 @@ public sealed class InvoicePeriod(
         EventTransaction transaction, TenantId tenant, IReadOnlyList<SubscriptionId> ids, Instant asOf, Guid? requestId,
         CancellationToken cancellation, Money? threshold = null)
     {
-        // 1 decide where the periods end
+        // 1 read what does not depend on each other
         var (at, invoiceId) = (await clock.Now(tenant, cancellation), InvoiceId.New());
-        var newest = await PeriodUsage.NewestPosition(transaction.Connection, tenant, cancellation);
+        var together = new RoundTrip(transaction.Connection);
+        var newest = PeriodUsage.NewestPosition(together, tenant);
+        var behind = RollUpUsage.BehindOf(together, tenant);
+        var records = InvoiceTerms.OfTenant(together, tenant);
+        var payer = transaction.Load<Tenant, TenantEvent>(Tenant.Stream(tenant), together);
+        var wallet = transaction.Load<Wallet, WalletEvent>(Wallet.Stream(tenant), together);
+        var subscriptions = ids
+            .Select(id => (Id: id, Loaded: transaction.Load<Subscription, SubscriptionEvent>(Subscription.Stream(tenant, id), together)))
+            .ToList();
+        await together.Send(cancellation);
+
+        // 2 decide where the periods end
         var endings = new List<Ending>();
-        foreach (var id in ids)
+        foreach (var (id, loaded) in subscriptions)
         {
-            var (subscription, version) = await transaction.Load<Subscription, SubscriptionEvent>(
-                Subscription.Stream(tenant, id), cancellation);
+            var (subscription, version) = loaded.Value;
             // What was seen stays seen, also where retention has taken it since.
             var command = new ClosePeriod.Command(
-                asOf, requestId, invoiceId, Math.Max(subscription.UsageThrough, newest), limits.AgeMax, at,
+                asOf, requestId, invoiceId, Math.Max(subscription.UsageThrough, newest.Value), limits.AgeMax, at,
                 EndsNow: threshold is not null);
             var decision = ClosePeriod.Decide(command, subscription);
             if (decision.Refusal is not null)
@@ -98,51 +118,57 @@ public sealed class InvoicePeriod(
         // The oldest subscription stands first on the invoice.
         endings = [.. endings.OrderBy(ending => ending.Subscription.Plans[0].Start).ThenBy(ending => ending.Id.Value)];
 
-        // 2 compose the invoice, from roll-ups that know all of the ledger
+        // 3 compose the invoice, from roll-ups that know all of the ledger
         var through = endings.Max(ending => ending.Command.UsageThrough);
         foreach (var ending in endings)
         {
             var billed = await plans.Of(tenant, ending.Subscription, cancellation);
             await rollUp.CatchUp(
-                transaction, [.. billed.SelectMany(plan => plan.Meters).Select(meter => meter.Definition)], cancellation);
+                transaction, behind.Value, [.. billed.SelectMany(plan => plan.Meters).Select(meter => meter.Definition)], cancellation);
         }
 
         var content = await compose.Compose(
             transaction.Connection, tenant, [.. endings.Select(Period)],
-            await InvoiceTerms.Read(transaction.Connection, documents, tenant, at, cancellation), through, cancellation);
+            await InvoiceTerms.KnownAt(at, records.Value, documents, cancellation), through, cancellation);
 
         // Another runner has invoiced what had come to the threshold.
         if (threshold is { } bound && !InvoiceAtThreshold.IsReached(bound, content?.Lines ?? []))
             return new(InvoiceId: null, Refusal: null);
 
-        // 3 where nothing came late, say so and make no invoice of it
+        // 4 where nothing came late, say so and make no invoice of it
+        var (appends, follow) = (new List<StreamAppend>(), new List<SubscriptionEvent>());
         foreach (var ending in endings.Where(ending => content?.Periods.Any(it => it.SubscriptionId == ending.Id) != true))
         {
             var nothing = ClosePeriod.NothingLate(ending.Command, ending.Subscription);
             if (nothing.Refusal is not null)
                 return new(InvoiceId: null, nothing.Refusal);
-            await transaction.Append(Subscription.Stream(tenant, ending.Id), ending.Version, cancellation, nothing.Events);
+            appends.Add(new(Subscription.Stream(tenant, ending.Id), ending.Version, nothing.Events));
+            follow.AddRange(nothing.Events);
         }
 
         if (content is null)
-            return new(InvoiceId: null, Refusal: null);
+        {
+            await transaction.Append(appends, cancellation);
+            return new(InvoiceId: null, Refusal: null, NextEnd(follow));
+        }
 
-        // 4 bind the events that it counts, so that each can be proved
-        var tree = await UsageTree.Record(transaction, tenant, invoiceId, content.Usage, cancellation);
+        // 5 bind the events that it counts, so that each can be proved
+        var (tree, treeHead) = await UsageTree.Of(transaction.Connection, tenant, content.Usage, cancellation);
+        tree.Record(together, tenant, invoiceId);
         var draft = DraftInvoice.Decide(new(invoiceId, tenant, content, at, threshold is not null), Invoice.Initial);
         var invoice = Fold.After(Invoice.Initial, draft.Events);
 
-        // 5 let credit pay what it can, or take in what is owed to the tenant
-        var (wallet, walletVersion) = await transaction.Load<Wallet, WalletEvent>(Wallet.Stream(tenant), cancellation);
-        var settled = SettleInvoice.Decide(new(invoiceId, invoice.Total, at), wallet);
-        var (payer, _) = await transaction.Load<Tenant, TenantEvent>(Tenant.Stream(tenant), cancellation);
-        var terms = PaymentTerms.Of(payer.Settings, payer.TimeZone, at);
-
-        // 6 record the ends, then the invoice with its number: every other close waits from the number to the commit
+        // 6 let credit pay what it can, or take in what is owed to the tenant
+        var (credit, creditVersion) = wallet.Value;
+        var settled = SettleInvoice.Decide(new(invoiceId, invoice.Total, at), credit);
+        var terms = PaymentTerms.Of(payer.Value.State.Settings, payer.Value.State.TimeZone, at);
         if (settled.Events.Count > 0)
-            await transaction.Append(Wallet.Stream(tenant), walletVersion, cancellation, settled.Events);
+            appends.Add(new(Wallet.Stream(tenant), creditVersion, settled.Events));
         foreach (var ending in endings.Where(ending => content.Periods.Any(it => it.SubscriptionId == ending.Id)))
-            await transaction.Append(Subscription.Stream(tenant, ending.Id), ending.Version, cancellation, ending.Events);
+        {
+            appends.Add(new(Subscription.Stream(tenant, ending.Id), ending.Version, ending.Events));
+            follow.AddRange(ending.Events);
+        }
 
         foreach (var discount in content.Discounts)
         {
@@ -151,15 +177,25 @@ public sealed class InvoicePeriod(
                 _ => [new RedemptionApplied(invoiceId, content.CalendarEnd, discount.Amount, at)], cancellation);
         }
 
-        var number = await InvoiceNumbers.Next(transaction, at.InUtc().Year, cancellation);
+        // 7 take the number and record all of it: every other close waits from the number to the commit
+        var number = InvoiceNumbers.Next(together, tenant, at.InUtc().Year);
+        await together.Send(cancellation);
         var final = FinalizeInvoice.Decide(
-            new(number, tree, terms, [.. settled.Events.OfType<CreditConsumed>().SelectMany(it => it.Parts)], at), invoice);
-        await transaction.Append(Invoice.Stream(tenant, invoiceId), expectedVersion: 0, cancellation, [.. draft.Events, .. final.Events]);
-        await RecordEntitlements.After([.. endings.SelectMany(ending => ending.Events)], transaction, documents, at, cancellation);
+            new(number.Value, treeHead, terms, [.. settled.Events.OfType<CreditConsumed>().SelectMany(it => it.Parts)], at), invoice);
+        appends.Add(new(Invoice.Stream(tenant, invoiceId), ExpectedVersion: 0, [.. draft.Events, .. final.Events]));
         transaction.Publish(new Messages.InvoiceFinalized(
-            invoiceId, tenant, [.. content.Periods.Select(it => it.SubscriptionId)], number, Fold.After(invoice, final.Events).Total,
-            content.Period.Start, content.Period.End, at));
-        return new(invoiceId, Refusal: null);
+            invoiceId, tenant, [.. content.Periods.Select(it => it.SubscriptionId)], number.Value,
+            Fold.After(invoice, final.Events).Total, content.Period.Start, content.Period.End, at));
+        await transaction.Append(appends, cancellation);
+        await RecordEntitlements.After([.. endings.SelectMany(ending => ending.Events)], transaction, documents, at, cancellation);
+        return new(invoiceId, Refusal: null, NextEnd(follow));
+
+        static Instant? NextEnd(IEnumerable<SubscriptionEvent> events) => events.Min(it => it switch
+        {
+            PeriodClosed closed => closed.NextEnd,
+            NothingLate nothing => nothing.NextEnd,
+            _ => (Instant?)null,
+        });
 
         static EndingPeriod Period(Ending ending)
         {

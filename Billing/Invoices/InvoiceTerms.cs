@@ -14,14 +14,24 @@ namespace Platform.Billing.Invoices;
 public sealed record InvoiceTerms(
     IReadOnlyList<RedeemedCoupon> Redeemed, TaxProfileTerms? Profile, IReadOnlyList<TaxRateView> Rates)
 {
+    /// <summary>What a tenant redeemed and how it is taxed, whenever that was.</summary>
+    public sealed record Records(IReadOnlyList<RedeemedCoupon> Redeemed, TaxProfileView? Profile);
+
     /// <summary>As they are known to an invoice that is made now.</summary>
     /// <param name="connection">Its transaction sees the tenant's rows.</param>
     /// <param name="now">The tenant's time.</param>
     public static async Task<InvoiceTerms> Read(
-        NpgsqlConnection connection, Documents documents, TenantId tenant, Instant now, CancellationToken cancellation)
+        NpgsqlConnection connection, Documents documents, TenantId tenant, Instant now, CancellationToken cancellation) =>
+        await KnownAt(now, await OfTenant(connection, tenant, cancellation), documents, cancellation);
+
+    /// <summary>The same of records that were read already.</summary>
+    public static async Task<InvoiceTerms> KnownAt(
+        Instant now, Records records, Documents documents, CancellationToken cancellation)
     {
-        var (redeemed, profile) = await OfTenant(connection, tenant, now, invoice: null, cancellation);
-        return new(redeemed, profile, profile is null ? [] : await TaxRateView.Of(documents, profile.Jurisdiction, cancellation));
+        var profile = records.Profile?.KnownAt(now);
+        return new(
+            [.. records.Redeemed.Select(coupon => coupon.KnownAt(now, invoice: null))], profile,
+            profile is null ? [] : await TaxRateView.Of(documents, profile.Jurisdiction, cancellation));
     }
 
     /// <summary>As they were known to an invoice when it was made.</summary>
@@ -31,31 +41,39 @@ public sealed record InvoiceTerms(
         NpgsqlConnection connection, Documents documents, TenantId tenant, InvoiceId invoice, Instant at, IEnumerable<TaxRateId> rates,
         CancellationToken cancellation)
     {
-        var (redeemed, profile) = await OfTenant(connection, tenant, at, invoice, cancellation);
-        return new(redeemed, profile, await TaxRateView.Of(documents, rates.Distinct(), cancellation));
+        var records = await OfTenant(connection, tenant, cancellation);
+        return new(
+            [.. records.Redeemed.Select(coupon => coupon.KnownAt(at, invoice))], records.Profile?.KnownAt(at),
+            await TaxRateView.Of(documents, rates.Distinct(), cancellation));
     }
 
-    private static async Task<(IReadOnlyList<RedeemedCoupon> Redeemed, TaxProfileTerms? Profile)> OfTenant(
-        NpgsqlConnection connection, TenantId tenant, Instant at, InvoiceId? invoice, CancellationToken cancellation)
-    {
-        await using var command = connection.Command(
-            $"""
-            select true, data from billing.{RedeemedCoupon.Table} where tenant_id = $1
-            union all
-            select false, data from billing.{TaxProfileView.Table} where tenant_id = $1
-            """,
-            Sql.P(tenant.Value));
-        await using var reader = await command.ExecuteReaderAsync(cancellation);
-        var (redeemed, profile) = (new List<RedeemedCoupon>(), default(TaxProfileView));
-        while (await reader.ReadAsync(cancellation))
+    public static Answer<Records> OfTenant(RoundTrip together, TenantId tenant) => together.Ask(
+        $"""
+        select true, data from billing.{RedeemedCoupon.Table} where tenant_id = $1
+        union all
+        select false, data from billing.{TaxProfileView.Table} where tenant_id = $1
+        """,
+        async (row, cancellation) =>
         {
-            var data = reader.GetFieldValue<byte[]>(1);
-            if (reader.GetBoolean(0))
-                redeemed.Add(JsonSerializer.Deserialize(data, Stored.Json<RedeemedCoupon>())!.KnownAt(at, invoice));
-            else
-                profile = JsonSerializer.Deserialize(data, Stored.Json<TaxProfileView>());
-        }
+            var (redeemed, profile) = (new List<RedeemedCoupon>(), default(TaxProfileView));
+            while (await row.ReadAsync(cancellation))
+            {
+                var data = row.GetFieldValue<byte[]>(1);
+                if (row.GetBoolean(0))
+                    redeemed.Add(JsonSerializer.Deserialize(data, Stored.Json<RedeemedCoupon>())!);
+                else
+                    profile = JsonSerializer.Deserialize(data, Stored.Json<TaxProfileView>());
+            }
 
-        return (redeemed, profile?.KnownAt(at));
+            return new Records(redeemed, profile);
+        },
+        Sql.P(tenant.Value));
+
+    private static async Task<Records> OfTenant(NpgsqlConnection connection, TenantId tenant, CancellationToken cancellation)
+    {
+        var together = new RoundTrip(connection);
+        var records = OfTenant(together, tenant);
+        await together.Send(cancellation);
+        return records.Value;
     }
 }

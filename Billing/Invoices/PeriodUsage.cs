@@ -5,6 +5,8 @@ using Platform.Billing.Rating;
 using Platform.Billing.Subscriptions;
 using Platform.Billing.Usage;
 using Platform.Contracts;
+using Platform.EventStore;
+using Subscription = Platform.Billing.Subscriptions.Subscription;
 
 namespace Platform.Billing.Invoices;
 
@@ -40,10 +42,17 @@ public static class PeriodUsage
     /// <summary>The newest position of the tenant's ledger, events and corrections; 0 for an empty one.</summary>
     public static async Task<long> NewestPosition(NpgsqlConnection connection, TenantId tenant, CancellationToken cancellation)
     {
-        await using var command = connection.Command(
-            "select coalesce(max(position), 0) from billing.usage_heads where tenant_id = $1", Sql.P(tenant.Value));
-        return (long)(await command.ExecuteScalarAsync(cancellation))!;
+        var together = new RoundTrip(connection);
+        var newest = NewestPosition(together, tenant);
+        await together.Send(cancellation);
+        return newest.Value;
     }
+
+    /// <summary>The same, asked together with other things.</summary>
+    public static Answer<long> NewestPosition(RoundTrip together, TenantId tenant) => together.Ask(
+        "select coalesce(max(position), 0) from billing.usage_heads where tenant_id = $1",
+        async (row, cancellation) => await row.ReadAsync(cancellation) ? row.GetInt64(0) : 0,
+        Sql.P(tenant.Value));
 
     /// <param name="plan">When the plan ran whose meters these are: it bills that time alone, and its tiers begin with it.</param>
     /// <param name="span">The plan, with its billing periods.</param>
@@ -55,27 +64,39 @@ public static class PeriodUsage
     {
         var zone = DateTimeZoneProviders.Tzdb[subscription.TimeZone];
         var running = Whole(period.Start);
-        var runningBilledFrom = await BilledFrom(running);
+        var runs = plan.Contains(period.Start);
+
+        // 1 where this period's calendar was billed from, and what the ledger learned of closed windows
+        var together = new RoundTrip(connection);
+        var (from, late) = (BilledFrom(running), meters.Select(Late).ToList());
+        await together.Send(cancellation);
+        var runningBilledFrom = from.Value;
+
+        // 2 the use of the running period, of all meters at once
+        var measured = new Dictionary<(string Meter, BillingPeriod Time, long Position), Measured>();
+        if (runs)
+            await MeasureAll([.. meters.SelectMany(RunningUse)]);
+
+        // 3 what each meter bills
         var quantities = new List<MeteredQuantity>();
-        foreach (var meter in meters)
+        foreach (var (meter, slices) in meters.Zip(late))
         {
             // Every quantity stands on what its period by the calendar was billed before, late reports before the running use.
             var billed = new Dictionary<BillingPeriod, Measured?>();
-            foreach (var window in await Reopened(meter))
+            foreach (var window in await Reopened(meter, slices.Value))
             {
                 var whole = Whole(window.Start);
                 var already = await AlreadyBilled(meter, whole);
                 var now = await Measure(meter, window, through);
-                var late = now.Quantity - (await Measure(meter, window, subscription.UsageThrough)).Quantity;
-                quantities.Add(Metered(meter, late, window, isLate: true, now, already));
-                billed[whole] = meter.AddsUp ? Measured.Units((already?.Quantity ?? 0) + late) : now;
+                var grown = now.Quantity - (await Measure(meter, window, subscription.UsageThrough)).Quantity;
+                quantities.Add(Metered(meter, grown, window, isLate: true, now, already));
+                billed[whole] = meter.AddsUp ? Measured.Units((already?.Quantity ?? 0) + grown) : now;
             }
 
-            if (plan.Contains(period.Start))
+            if (runs)
             {
                 var already = await AlreadyBilled(meter, running);
-                var soFar = await Measure(
-                    meter, meter.AddsUp ? period : new(runningBilledFrom ?? period.Start, period.End), through);
+                var soFar = await Measure(meter, Running(meter), through);
                 var used = meter.AddsUp ? soFar.Quantity : soFar.Quantity - (already?.Quantity ?? 0);
                 quantities.Add(Metered(meter, used, period, isLate: false, soFar, already));
             }
@@ -84,8 +105,7 @@ public static class PeriodUsage
             {
                 if (billed.TryGetValue(whole, out var known))
                     return known;
-                var from = whole == running ? runningBilledFrom : await BilledFrom(whole);
-                return from is { } start
+                return (whole == running ? runningBilledFrom : await BilledFromNow(whole)) is { } start
                     ? await Measure(of, BilledPart(start, whole), subscription.UsageThrough)
                     : null;
             }
@@ -102,64 +122,83 @@ public static class PeriodUsage
             return new(Instant.Max(calendar.Start, plan.Start), Instant.Min(calendar.End, plan.End));
         }
 
-        // Closed periods follow each other without a gap: those of one period by the calendar begin here.
-        async Task<Instant?> BilledFrom(BillingPeriod whole)
+        BillingPeriod Running(BilledMeter meter) => meter.AddsUp ? period : new(runningBilledFrom ?? period.Start, period.End);
+
+        IEnumerable<(BilledMeter Meter, BillingPeriod Time, long Position)> RunningUse(BilledMeter meter)
         {
-            await using var command = connection.Command(
-                """
-                select starts_at from billing.billing_periods
-                where tenant_id = $1 and subscription_id = $2 and number < $3 and starts_at >= $4 and starts_at < $5 and starts_at < ends_at
-                order by starts_at limit 1
-                """,
-                Sql.P(tenant.Value), Sql.P(id.Value), Sql.P(subscription.PeriodNumber), Sql.P(whole.Start), Sql.P(whole.End));
-            await using var reader = await command.ExecuteReaderAsync(cancellation);
-            return await reader.ReadAsync(cancellation) ? reader.Instant(0) : null;
+            yield return (meter, Running(meter), through);
+            if (runningBilledFrom is { } start)
+                yield return (meter, BilledPart(start, running), subscription.UsageThrough);
+        }
+
+        // Closed periods follow each other without a gap: those of one period by the calendar begin here.
+        Answer<Instant?> BilledFrom(BillingPeriod whole) => together.Ask<Instant?>(
+            """
+            select starts_at from billing.billing_periods
+            where tenant_id = $1 and subscription_id = $2 and number < $3 and starts_at >= $4 and starts_at < $5 and starts_at < ends_at
+            order by starts_at limit 1
+            """,
+            async (row, token) => await row.ReadAsync(token) ? row.Instant(0) : null,
+            Sql.P(tenant.Value), Sql.P(id.Value), Sql.P(subscription.PeriodNumber), Sql.P(whole.Start), Sql.P(whole.End));
+
+        async Task<Instant?> BilledFromNow(BillingPeriod whole)
+        {
+            var answer = BilledFrom(whole);
+            await together.Send(cancellation);
+            return answer.Value;
         }
 
         BillingPeriod BilledPart(Instant billedFrom, BillingPeriod whole) => new(billedFrom, Instant.Min(whole.End, period.Start));
 
-        // One query, however many prices hold in that time.
         async Task<Measured> Measure(BilledMeter meter, BillingPeriod time, long position)
         {
-            var parts = meter.Parts(time, zone);
-            var cells = await Measurement.Quantities(
-                connection, new(tenant, meter.Definition, [.. parts, time.End], position) { Version = meter.Version }, cancellation);
-            var uses = cells.Where(cell => cell.Window is not null).Select(cell => new TimedUse(parts[cell.Window!.Value - 1], cell.Quantity));
-            return Measured.Units(cells.Single(cell => cell.Window is null).Quantity) with
+            if (!measured.ContainsKey((meter.Key, time, position)))
+                await MeasureAll([(meter, time, position)]);
+            return measured[(meter.Key, time, position)];
+        }
+
+        // One query for each, however many prices hold in that time.
+        async Task MeasureAll(IReadOnlyList<(BilledMeter Meter, BillingPeriod Time, long Position)> wanted)
+        {
+            var scopes = wanted.Select(it => new MeasuredScope(
+                tenant, it.Meter.Definition, [.. it.Meter.Parts(it.Time, zone), it.Time.End], it.Position) { Version = it.Meter.Version }).ToList();
+            var answers = await Measurement.Quantities(connection, scopes, cancellation);
+            foreach (var ((meter, time, position), scope, cells) in wanted.Zip(scopes, answers))
             {
-                Windows = meter.Timed is null ? null : new(time, zone, [.. uses]),
-            };
+                var uses = cells.Where(cell => cell.Window is not null)
+                    .Select(cell => new TimedUse(scope.Bounds[cell.Window!.Value - 1], cell.Quantity));
+                measured[(meter.Key, time, position)] = Measured.Units(cells.Single(cell => cell.Window is null).Quantity) with
+                {
+                    Windows = meter.Timed is null ? null : new(time, zone, [.. uses]),
+                };
+            }
         }
 
         // Closed windows of the plan that the ledger learned something about. A gauge's level holds on into all windows after it.
-        async Task<IReadOnlyList<BillingPeriod>> Reopened(BilledMeter meter)
-        {
-            await using var command = connection.Command(
-                """
-                with late as materialized (
-                    select distinct time from billing.usage_entries
-                    where tenant_id = $1 and type = $2 and position > $3 and position <= $4 and time < $5)
-                select starts_at, ends_at from billing.billing_periods earlier
-                where tenant_id = $1 and subscription_id = $6 and number < $7 and starts_at >= $9 and starts_at < $10 and starts_at < ends_at
-                  and exists (select from late where time < earlier.ends_at and ($8 or time >= earlier.starts_at))
-                order by starts_at
-                """,
-                Sql.P(tenant.Value), Sql.P(meter.Definition.EventType), Sql.P(subscription.UsageThrough), Sql.P(through), Sql.P(period.Start),
-                Sql.P(id.Value), Sql.P(subscription.PeriodNumber),
-                new NpgsqlParameter<bool> { TypedValue = meter.Definition.Aggregation is Aggregation.WeightedSum },
-                Sql.P(plan.Start), Sql.P(plan.End));
-            var slices = new List<BillingPeriod>();
-            await using (var reader = await command.ExecuteReaderAsync(cancellation))
-            {
-                while (await reader.ReadAsync(cancellation))
-                    slices.Add(new(reader.Instant(0), reader.Instant(1)));
-            }
+        Answer<IReadOnlyList<BillingPeriod>> Late(BilledMeter meter) => together.Rows(
+            """
+            with late as materialized (
+                select distinct time from billing.usage_entries
+                where tenant_id = $1 and type = $2 and position > $3 and position <= $4 and time < $5)
+            select starts_at, ends_at from billing.billing_periods earlier
+            where tenant_id = $1 and subscription_id = $6 and number < $7 and starts_at >= $9 and starts_at < $10 and starts_at < ends_at
+              and exists (select from late where time < earlier.ends_at and ($8 or time >= earlier.starts_at))
+            order by starts_at
+            """,
+            row => new BillingPeriod(row.Instant(0), row.Instant(1)),
+            Sql.P(tenant.Value), Sql.P(meter.Definition.EventType), Sql.P(subscription.UsageThrough), Sql.P(through), Sql.P(period.Start),
+            Sql.P(id.Value), Sql.P(subscription.PeriodNumber),
+            new NpgsqlParameter<bool> { TypedValue = meter.Definition.Aggregation is Aggregation.WeightedSum },
+            Sql.P(plan.Start), Sql.P(plan.End));
 
+        // What of them is measured: each slice by itself, or all that is billed of the period by the calendar.
+        async Task<IReadOnlyList<BillingPeriod>> Reopened(BilledMeter meter, IReadOnlyList<BillingPeriod> slices)
+        {
             if (meter.AddsUp)
                 return slices;
             var parts = new List<BillingPeriod>();
             foreach (var whole in slices.Select(slice => Whole(slice.Start)).Distinct())
-                parts.Add(BilledPart((await BilledFrom(whole))!.Value, whole));
+                parts.Add(BilledPart((await BilledFromNow(whole))!.Value, whole));
             return parts;
         }
     }

@@ -17,15 +17,6 @@ public sealed record UsageTree(InvoicedUsage Usage, long[] Positions, byte[][] R
     // A power of two, so that a chunk is a subtree.
     internal const int ChunkSize = 1024;
 
-    /// <summary>Reads the usage once, in the order of the ledger, and keeps its tree beside the invoice.</summary>
-    public static async Task<UsageTreeHead> Record(
-        EventTransaction transaction, TenantId tenant, InvoiceId invoice, InvoicedUsage usage, CancellationToken cancellation)
-    {
-        var (tree, head) = await Of(transaction.Connection, tenant, usage, cancellation);
-        await tree.Insert(transaction, invoice, cancellation);
-        return head;
-    }
-
     /// <summary>Reads the usage once, in the order of the ledger.</summary>
     public static async Task<(UsageTree Tree, UsageTreeHead Head)> Of(
         NpgsqlConnection connection, TenantId tenant, InvoicedUsage usage, CancellationToken cancellation)
@@ -95,9 +86,8 @@ public sealed record UsageTree(InvoicedUsage Usage, long[] Positions, byte[][] R
             leaves[index], (long)chunk * ChunkSize + index, [.. MerkleTree.PathOf(index, hashes), .. MerkleTree.PathOf(chunk, Roots)]);
     }
 
-    private async Task Insert(EventTransaction transaction, InvoiceId invoice, CancellationToken cancellation)
-    {
-        await using var command = transaction.Connection.Command(
+    /// <summary>Keeps it beside the invoice.</summary>
+    public void Record(RoundTrip together, TenantId tenant, InvoiceId invoice) => together.Write(
             """
             insert into billing.usage_trees
                 (tenant_id, invoice_id, types, since, until, period_starts, period_ends, usage_after, usage_through, chunk_positions,
@@ -105,9 +95,7 @@ public sealed record UsageTree(InvoicedUsage Usage, long[] Positions, byte[][] R
             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
             """,
             [
-                Sql.P(transaction.TenantId), Sql.P(invoice.Value), .. Usage.Columns(), Sql.P(Usage.Through),
+                Sql.P(tenant.Value), Sql.P(invoice.Value), .. Usage.Columns(), Sql.P(Usage.Through),
                 new NpgsqlParameter<long[]> { TypedValue = Positions }, new NpgsqlParameter<byte[][]> { TypedValue = Roots },
             ]);
-        await command.ExecuteNonQueryAsync(cancellation);
-    }
 }

@@ -1,5 +1,4 @@
 using System.Text.Json;
-using Npgsql;
 using Platform.Billing.Rating;
 using Platform.EventStore;
 
@@ -18,8 +17,7 @@ public sealed class LedgerEntries : Projection
 
     public override bool Folds(Type eventType) => Postings.Sources.Contains(eventType);
 
-    public override async Task Apply(
-        IReadOnlyList<RecordedEvent> page, ProjectionTables tables, CancellationToken cancellation)
+    public override Task Apply(IReadOnlyList<RecordedEvent> page, ProjectionTables tables, CancellationToken cancellation)
     {
         List<Posted> postings = [];
         foreach (var recorded in page)
@@ -28,19 +26,14 @@ public sealed class LedgerEntries : Projection
                 postings.Add(new(recorded, posting));
         }
 
-        if (postings.Count == 0)
-            return;
-
-        await using var batch = new NpgsqlBatch(tables.Connection)
+        if (postings.Count > 0)
         {
-            BatchCommands =
-            {
-                InsertPostings(tables.Qualify(PostingsTable), postings),
-                InsertEntries(tables.Qualify(EntriesTable), postings),
-                MoveBalances(tables.Qualify(BalancesTable), postings),
-            },
-        };
-        await batch.ExecuteNonQueryAsync(cancellation);
+            InsertPostings(tables, postings);
+            InsertEntries(tables, postings);
+            MoveBalances(tables, postings);
+        }
+
+        return Task.CompletedTask;
     }
 
     public static Account AccountNamed(string name) =>
@@ -49,23 +42,23 @@ public sealed class LedgerEntries : Projection
     public static LineKind? KindNamed(string name) =>
         name.Length == 0 ? null : Enum.Parse<LineKind>(name.Replace("_", "", StringComparison.Ordinal), ignoreCase: true);
 
-    private static NpgsqlBatchCommand InsertPostings(string table, IReadOnlyList<Posted> postings) => Command(
+    private static void InsertPostings(ProjectionTables tables, IReadOnlyList<Posted> postings) => tables.Write(
         $"""
-        insert into {table} (tenant_id, position, event_type, stream_type, stream_id, at)
+        insert into {tables.Qualify(PostingsTable)} (tenant_id, position, event_type, stream_type, stream_id, at)
         select * from unnest($1, $2, $3, $4, $5, $6)
         """,
         Sql.P([.. postings.Select(it => it.Event.Stream.TenantId)]), Sql.P([.. postings.Select(it => it.Event.Position.Number)]),
         Sql.P([.. postings.Select(it => it.Event.TypeName)]), Sql.P([.. postings.Select(it => it.Event.Stream.Type)]),
         Sql.P([.. postings.Select(it => it.Event.Stream.Id)]), Sql.P([.. postings.Select(it => it.Posting.At)]));
 
-    private static NpgsqlBatchCommand InsertEntries(string table, IReadOnlyList<Posted> postings)
+    private static void InsertEntries(ProjectionTables tables, IReadOnlyList<Posted> postings)
     {
         var entries = postings
             .SelectMany(it => it.Posting.Entries.Select((entry, index) => (it.Event, Place: index + 1, Entry: entry)))
             .ToList();
-        return Command(
+        tables.Write(
             $"""
-            insert into {table} (tenant_id, position, place, account, kind, currency, amount, product_id)
+            insert into {tables.Qualify(EntriesTable)} (tenant_id, position, place, account, kind, currency, amount, product_id)
             select * from unnest($1, $2, $3, $4, $5, $6, $7, $8)
             """,
             Sql.P([.. entries.Select(it => it.Event.Stream.TenantId)]), Sql.P([.. entries.Select(it => it.Event.Position.Number)]),
@@ -75,16 +68,16 @@ public sealed class LedgerEntries : Projection
     }
 
     // One row per balance: a statement cannot change a row twice.
-    private static NpgsqlBatchCommand MoveBalances(string table, IReadOnlyList<Posted> postings)
+    private static void MoveBalances(ProjectionTables tables, IReadOnlyList<Posted> postings)
     {
         var moved = postings
             .SelectMany(it => it.Posting.Entries, (it, entry) => (it.Event.Stream.TenantId, Entry: entry))
             .GroupBy(
                 it => (it.TenantId, it.Entry.Account, it.Entry.Kind, it.Entry.Amount.Currency), it => it.Entry.Amount.MinorUnits)
             .ToList();
-        return Command(
+        tables.Write(
             $"""
-            insert into {table} as balance (tenant_id, account, kind, currency, debit, credit)
+            insert into {tables.Qualify(BalancesTable)} as balance (tenant_id, account, kind, currency, debit, credit)
             select * from unnest($1, $2, $3, $4, $5, $6)
             on conflict (tenant_id, account, kind, currency) do update
             set debit = balance.debit + excluded.debit, credit = balance.credit + excluded.credit
@@ -93,13 +86,6 @@ public sealed class LedgerEntries : Projection
             Sql.P([.. moved.Select(it => NameOf(it.Key.Kind))]), Sql.P([.. moved.Select(it => it.Key.Currency.Code)]),
             Sql.P([.. moved.Select(it => it.Sum(amount => Math.Max(amount, 0)))]),
             Sql.P([.. moved.Select(it => it.Sum(amount => Math.Max(-amount, 0)))]));
-    }
-
-    private static NpgsqlBatchCommand Command(string sql, params NpgsqlParameter[] parameters)
-    {
-        var command = new NpgsqlBatchCommand(sql);
-        command.Parameters.AddRange(parameters);
-        return command;
     }
 
     private static string NameOf(Account account) => JsonNamingPolicy.SnakeCaseLower.ConvertName(account.ToString());

@@ -22,35 +22,48 @@ public sealed class BillingPeriodRows : Projection
 
     public override bool Folds(Type eventType) => typeof(SubscriptionEvent).IsAssignableFrom(eventType);
 
-    public override async Task Apply(
-        IReadOnlyList<RecordedEvent> page, ProjectionTables tables, CancellationToken cancellation)
+    public override Task Apply(IReadOnlyList<RecordedEvent> page, ProjectionTables tables, CancellationToken cancellation)
     {
         foreach (var recorded in page)
         {
-            await using var command = recorded.Data switch
+            switch (recorded.Data)
             {
-                SubscriptionStarted it => Opened(it.FirstNumber, it.StartedAt, it.PeriodEnd),
-                PeriodClosed it => Closed(it),
-                TrialEndChanged it => EndsAt(it.TrialEnd),
-                CancellationScheduled it => EndsAt(it.EndsAt),
-                PlanChangeScheduled it => EndsAt(it.EffectiveAt),
-                NothingLate { NextEnd: { } next } => EndsAt(next),
-                NothingLate => NeverEnds(),
-                CancellationWithdrawn or PlanChangeWithdrawn or PlanChanged or SubscriptionEnded or TrialEnded or QuantityChanged
-                    or SubscriptionPaused or SubscriptionResumed => null,
-                var other => throw new UnreachableException($"Billing periods do not know {other.GetType().Name}."),
-            };
-            if (command is not null)
-                await command.ExecuteNonQueryAsync(cancellation);
+                case SubscriptionStarted it:
+                    Opened(it.FirstNumber, it.StartedAt, it.PeriodEnd);
+                    break;
+                case PeriodClosed it:
+                    Closed(it);
+                    break;
+                case TrialEndChanged it:
+                    EndsAt(it.TrialEnd);
+                    break;
+                case CancellationScheduled it:
+                    EndsAt(it.EndsAt);
+                    break;
+                case PlanChangeScheduled it:
+                    EndsAt(it.EffectiveAt);
+                    break;
+                case NothingLate { NextEnd: { } next }:
+                    EndsAt(next);
+                    break;
+                case NothingLate:
+                    NeverEnds();
+                    break;
+                case CancellationWithdrawn or PlanChangeWithdrawn or PlanChanged or SubscriptionEnded or TrialEnded or QuantityChanged
+                    or SubscriptionPaused or SubscriptionResumed:
+                    break;
+                case var other:
+                    throw new UnreachableException($"Billing periods do not know {other.GetType().Name}.");
+            }
 
-            NpgsqlCommand Opened(int number, Instant start, Instant end) => tables.Connection.Command(
+            void Opened(int number, Instant start, Instant end) => tables.Write(
                 $"""
                 insert into {tables.Qualify(Table)} (tenant_id, subscription_id, number, starts_at, ends_at)
                 values ($1, $2, $3, $4, $5)
                 """,
                 Sql.P(recorded.Stream.TenantId), Sql.P(recorded.Stream.Id), Sql.P(number), Sql.P(start), Sql.P(end));
 
-            NpgsqlCommand Closed(PeriodClosed it) => tables.Connection.Command(
+            void Closed(PeriodClosed it) => tables.Write(
                 $"""
                 with closed as (
                     update {tables.Qualify(Table)} set ends_at = $4, invoice_id = $5
@@ -62,36 +75,30 @@ public sealed class BillingPeriodRows : Projection
                 Sql.P(recorded.Stream.TenantId), Sql.P(recorded.Stream.Id), Sql.P(it.Number), Sql.P(it.End),
                 Sql.P(it.InvoiceId.Value), Sql.P(it.NextEnd));
 
-            NpgsqlCommand EndsAt(Instant end) => tables.Connection.Command(
+            void EndsAt(Instant end) => tables.Write(
                 $"""
                 update {tables.Qualify(Table)} set ends_at = $3
                 where tenant_id = $1 and subscription_id = $2 and invoice_id is null
                 """,
                 Sql.P(recorded.Stream.TenantId), Sql.P(recorded.Stream.Id), Sql.P(end));
 
-            NpgsqlCommand NeverEnds() => tables.Connection.Command(
+            void NeverEnds() => tables.Write(
                 $"delete from {tables.Qualify(Table)} where tenant_id = $1 and subscription_id = $2 and invoice_id is null",
                 Sql.P(recorded.Stream.TenantId), Sql.P(recorded.Stream.Id));
         }
+
+        return Task.CompletedTask;
     }
 
-    /// <summary>The tenant's subscriptions whose running period ended first, all at one instant.</summary>
-    public static async Task<IReadOnlyList<SubscriptionId>> FirstDue(
-        NpgsqlConnection connection, TenantId tenant, Instant asOf, CancellationToken cancellation)
-    {
-        await using var command = connection.Command(
+    /// <summary>The tenant's subscriptions whose running period has ended, with that end, the first that ended first.</summary>
+    public static Answer<IReadOnlyList<(SubscriptionId Id, Instant End)>> Ended(RoundTrip together, TenantId tenant, Instant asOf) =>
+        together.Rows(
             """
-            select subscription_id from billing.billing_periods
-            where tenant_id = $1 and invoice_id is null and ends_at = (
-                select min(ends_at) from billing.billing_periods where tenant_id = $1 and invoice_id is null and ends_at <= $2)
+            select subscription_id, ends_at from billing.billing_periods
+            where tenant_id = $1 and invoice_id is null and ends_at <= $2 order by ends_at
             """,
+            row => (new SubscriptionId(row.GetGuid(0)), row.Instant(1)),
             Sql.P(tenant.Value), Sql.P(asOf));
-        await using var reader = await command.ExecuteReaderAsync(cancellation);
-        var due = new List<SubscriptionId>();
-        while (await reader.ReadAsync(cancellation))
-            due.Add(new(reader.GetGuid(0)));
-        return due;
-    }
 
     /// <summary>The tenant's subscriptions that have a running period.</summary>
     public static Task<IReadOnlyList<SubscriptionId>> Running(

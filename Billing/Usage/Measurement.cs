@@ -5,6 +5,7 @@ using Npgsql;
 using NpgsqlTypes;
 using Platform.Billing.Catalog;
 using Platform.Contracts;
+using Platform.EventStore;
 
 namespace Platform.Billing.Usage;
 
@@ -68,16 +69,20 @@ internal sealed partial class Measurement
     /// events has none, but there always is the one of all.
     /// </summary>
     public static async Task<IReadOnlyList<MeasuredCell>> Quantities(
-        NpgsqlConnection connection, MeasuredScope scope, CancellationToken cancellation)
+        NpgsqlConnection connection, MeasuredScope scope, CancellationToken cancellation) =>
+        (await Quantities(connection, [scope], cancellation))[0];
+
+    /// <summary>The same of several scopes, in two round trips however many they are.</summary>
+    public static async Task<IReadOnlyList<IReadOnlyList<MeasuredCell>>> Quantities(
+        NpgsqlConnection connection, IReadOnlyList<MeasuredScope> scopes, CancellationToken cancellation)
     {
-        var it = new Measurement(scope);
-        var sql = await it.IsRolledUp(connection, cancellation) ? it.OfRollUps() : it.OfEvents();
-        await using var command = connection.Command(sql, [.. it.parameters]);
-        await using var reader = await command.ExecuteReaderAsync(cancellation);
-        var cells = new List<MeasuredCell>();
-        while (await reader.ReadAsync(cancellation))
-            cells.Add(Cell(reader));
-        return cells;
+        var together = new RoundTrip(connection);
+        var asked = scopes.Select(scope => new Measurement(scope)).Select(it => (Measurement: it, IsRolledUp: it.IsRolledUp(together))).ToList();
+        await together.Send(cancellation);
+        var cells = asked.ConvertAll(it => together.Rows(
+            it.IsRolledUp?.Value == true ? it.Measurement.OfRollUps() : it.Measurement.OfEvents(), Cell, [.. it.Measurement.parameters]));
+        await together.Send(cancellation);
+        return cells.ConvertAll(answer => answer.Value);
     }
 
     /// <summary>One quantity over the whole scope.</summary>

@@ -44,31 +44,24 @@ public sealed class RollUpUsage(BillingDatabase database, Documents documents, T
     public Task RollUp(TenantId tenant, string type, CancellationToken cancellation) => database.WriteShared(
         connection => RollUp(connection, tenant, type, patient: false, again: false, cancellation), cancellation);
 
-    /// <summary>Everything that these meters read, in the transaction of who needs it and holds the tenant's lane.</summary>
-    public async Task CatchUp(EventTransaction transaction, IReadOnlyList<MeterDefinition> meters, CancellationToken cancellation)
-    {
-        string[] types = [.. meters.Where(meter => meter.RollsUp).Select(meter => meter.EventType).Distinct()];
-        foreach (var type in await BehindOf(transaction, types, cancellation))
-            await RollUp(transaction.Connection, new(transaction.TenantId), type, patient: true, again: false, cancellation);
-    }
+    /// <summary>The tenant's types that are behind: most often none, because usage is rolled up within seconds and a period is closed once.</summary>
+    public static Answer<IReadOnlyList<string>> BehindOf(RoundTrip together, TenantId tenant) => together.Rows(
+        """
+        select head.type from billing.usage_heads head
+        left join billing.usage_rollup_marks mark on mark.tenant_id = head.tenant_id and mark.type = head.type
+        where head.tenant_id = $1 and head.position > coalesce(mark.position, 0)
+        order by head.type collate "C"
+        """,
+        row => row.GetString(0),
+        Sql.P(tenant.Value));
 
-    // Most often none: usage is rolled up within seconds, and a period is closed once.
-    private static async Task<IReadOnlyList<string>> BehindOf(
-        EventTransaction transaction, string[] types, CancellationToken cancellation)
+    /// <summary>Everything behind that these meters read, in the transaction of who needs it and holds the tenant's lane.</summary>
+    /// <param name="behind">As <see cref="BehindOf"/> answered.</param>
+    public async Task CatchUp(
+        EventTransaction transaction, IReadOnlyList<string> behind, IReadOnlyList<MeterDefinition> meters, CancellationToken cancellation)
     {
-        await using var command = transaction.Connection.Command(
-            """
-            select head.type from billing.usage_heads head
-            left join billing.usage_rollup_marks mark on mark.tenant_id = head.tenant_id and mark.type = head.type
-            where head.tenant_id = $1 and head.type = any($2) and head.position > coalesce(mark.position, 0)
-            order by head.type collate "C"
-            """,
-            Sql.P(transaction.TenantId), Sql.P(types));
-        await using var reader = await command.ExecuteReaderAsync(cancellation);
-        var behind = new List<string>();
-        while (await reader.ReadAsync(cancellation))
-            behind.Add(reader.GetString(0));
-        return behind;
+        foreach (var type in behind.Where(type => meters.Any(meter => meter.RollsUp && meter.EventType == type)))
+            await RollUp(transaction.Connection, new(transaction.TenantId), type, patient: true, again: false, cancellation);
     }
 
     /// <summary>

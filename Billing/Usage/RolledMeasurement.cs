@@ -1,6 +1,7 @@
 using NodaTime;
 using Npgsql;
 using Platform.Billing.Catalog;
+using Platform.EventStore;
 
 namespace Platform.Billing.Usage;
 
@@ -13,16 +14,14 @@ internal sealed partial class Measurement
     // Looking for so many single hours is cheaper than reading all events of the range.
     private const int CutHoursMax = 64;
 
-    private async Task<bool> IsRolledUp(NpgsqlConnection connection, CancellationToken cancellation)
-    {
-        if (scope.Version is not { } version || !Meter.RollsUp || CutHours().Count > CutHoursMax)
-            return false;
-
-        await using var command = connection.Command(
-            "select exists (select from billing.usage_rollup_marks where tenant_id = $1 and type = $2 and $3 = any(meters))",
-            Sql.P(scope.TenantId.Value), Sql.P(Meter.EventType), Sql.P(version.ToString()));
-        return (bool)(await command.ExecuteScalarAsync(cancellation))!;
-    }
+    /// <returns>Null where roll-ups do not say.</returns>
+    private Answer<bool>? IsRolledUp(RoundTrip together) =>
+        scope.Version is { } version && Meter.RollsUp && CutHours().Count <= CutHoursMax
+            ? together.Ask(
+                "select from billing.usage_rollup_marks where tenant_id = $1 and type = $2 and $3 = any(meters)",
+                (row, cancellation) => row.ReadAsync(cancellation),
+                Sql.P(scope.TenantId.Value), Sql.P(Meter.EventType), Sql.P(version.ToString()))
+            : null;
 
     // One statement, hence one snapshot: the watermark, the roll-ups and the entries beside them belong together.
     private string OfRollUps()

@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using NodaTime;
-using Npgsql;
 using Platform.Billing.Recurring;
 using Platform.Billing.Tenants;
 using Platform.Contracts;
@@ -19,41 +18,50 @@ public sealed class CreditGrantRows : Projection
 
     public override bool Folds(Type eventType) => typeof(WalletEvent).IsAssignableFrom(eventType);
 
-    public override async Task Apply(
-        IReadOnlyList<RecordedEvent> page, ProjectionTables tables, CancellationToken cancellation)
+    public override Task Apply(IReadOnlyList<RecordedEvent> page, ProjectionTables tables, CancellationToken cancellation)
     {
         foreach (var recorded in page)
         {
-            IReadOnlyList<NpgsqlCommand> commands = recorded.Data switch
+            switch (recorded.Data)
             {
-                CreditGranted it => [Granted(it)],
-                CreditConsumed it => [.. it.Parts.Select(part => Less(part.GrantId, part.Amount))],
-                CreditExpired it => [Less(it.GrantId, it.Amount)],
-                CreditVoided it => [Less(it.GrantId, it.Amount)],
-                CreditRefunded it => [Less(it.GrantId, it.Amount)],
-                var other => throw new UnreachableException($"Credit grants do not know {other.GetType().Name}."),
-            };
-            foreach (var command in commands)
-            {
-                await using (command)
-                    await command.ExecuteNonQueryAsync(cancellation);
+                case CreditGranted it:
+                    Granted(it);
+                    break;
+                case CreditConsumed it:
+                    foreach (var part in it.Parts)
+                        Less(part.GrantId, part.Amount);
+                    break;
+                case CreditExpired it:
+                    Less(it.GrantId, it.Amount);
+                    break;
+                case CreditVoided it:
+                    Less(it.GrantId, it.Amount);
+                    break;
+                case CreditRefunded it:
+                    Less(it.GrantId, it.Amount);
+                    break;
+                case var other:
+                    throw new UnreachableException($"Credit grants do not know {other.GetType().Name}.");
             }
 
-            NpgsqlCommand Granted(CreditGranted it) => tables.Connection.Command(
+            void Granted(CreditGranted it) => tables.Write(
                 $"""
                 insert into {tables.Qualify(Table)}
                     (tenant_id, grant_id, number, kind, priority, currency, amount, remaining, expires_at, reason, source_invoice_id,
                      granted_at, source_payment_id)
                 values ($1, $2, $3, $4, $5, $6, $7, $7, $8, $9, $10, $11, $12)
                 """,
-                Sql.P(recorded.Stream.TenantId), Sql.P(it.GrantId.Value), Sql.P(recorded.Version), Sql.P($"{it.Kind}".ToLowerInvariant()), Sql.P(it.Priority),
-                Sql.P(it.Amount.Currency.Code), Sql.P(it.Amount.MinorUnits), Sql.Optional(it.ExpiresAt), Sql.P(it.Reason),
-                Sql.Optional(it.SourceInvoiceId?.Value), Sql.P(it.At), Sql.Optional(it.SourcePaymentId?.Value));
+                Sql.P(recorded.Stream.TenantId), Sql.P(it.GrantId.Value), Sql.P(recorded.Version), Sql.P($"{it.Kind}".ToLowerInvariant()),
+                Sql.P(it.Priority), Sql.P(it.Amount.Currency.Code), Sql.P(it.Amount.MinorUnits), Sql.Optional(it.ExpiresAt),
+                Sql.P(it.Reason), Sql.Optional(it.SourceInvoiceId?.Value), Sql.P(it.At),
+                Sql.Optional(it.SourcePaymentId?.Value));
 
-            NpgsqlCommand Less(CreditGrantId grant, Money amount) => tables.Connection.Command(
+            void Less(CreditGrantId grant, Money amount) => tables.Write(
                 $"update {tables.Qualify(Table)} set remaining = remaining - $3 where tenant_id = $1 and grant_id = $2",
                 Sql.P(recorded.Stream.TenantId), Sql.P(grant.Value), Sql.P(amount.MinorUnits));
         }
+
+        return Task.CompletedTask;
     }
 
     /// <summary>A page of the moments at which credit of live tenants expired that is not written off, the oldest first.</summary>

@@ -82,7 +82,9 @@ public sealed class ClosePeriodsSpecs(OwnBillingHost billing) : IClassFixture<Ow
             Cause.Unknown,
             async (transaction, cancellation) =>
             {
-                await InvoiceNumbers.Next(transaction, 2026, cancellation);
+                var together = new RoundTrip(transaction.Connection);
+                InvoiceNumbers.Next(together, tenant.Id, 2026);
+                await together.Send(cancellation);
                 throw new InvalidOperationException("After the number was taken.");
             },
             BillingHost.Cancellation));
