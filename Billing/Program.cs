@@ -55,6 +55,7 @@ builder.Services
     .AddSingleton<Projection, CostRateProjection>()
     .AddSingleton<BilledPlans>()
     .AddSingleton<ComposeInvoice>()
+    .AddSingleton<InvoiceParts>()
     .AddSingleton<Projection, Receivables>()
     .AddSingleton<Projection, PaymentMethodProjection>()
     .AddSingleton<Projection, PaymentProjection>()

@@ -14,11 +14,13 @@ internal static class AppendCommand
     /// </summary>
     /// <param name="lanes">The lanes of the writes, ascending.</param>
     /// <param name="how">What the server waits for and looks at first.</param>
+    /// <param name="visible">The tenants whose rows the transaction sees from here on; null for those of the writes.</param>
     public static async Task<AppendAnswer> Execute(
-        NpgsqlConnection connection, Database database, short[] lanes, IReadOnlyList<PreparedWrite> writes, AppendMode how)
+        NpgsqlConnection connection, Database database, short[] lanes, IReadOnlyList<PreparedWrite> writes, AppendMode how,
+        string? visible = null)
     {
         var check = new AppendArrays();
-        await using var command = For(database, lanes, writes, how, check);
+        await using var command = For(database, lanes, writes, how, check, visible ?? TenantsOf(writes));
         command.Connection = connection;
         await using var reader = await command.ExecuteReaderAsync(CancellationToken.None);
         await reader.ReadAsync(CancellationToken.None);
@@ -33,7 +35,7 @@ internal static class AppendCommand
         error is { SqlState: PostgresErrorCodes.UniqueViolation, ConstraintName: "events_pkey" };
 
     private static NpgsqlCommand For(
-        Database database, short[] lanes, IReadOnlyList<PreparedWrite> writes, AppendMode how, AppendArrays a)
+        Database database, short[] lanes, IReadOnlyList<PreparedWrite> writes, AppendMode how, AppendArrays a, string visible)
     {
         var events = 0;
         var messages = 0;
@@ -61,7 +63,7 @@ internal static class AppendCommand
         }
 
         var command = new NpgsqlCommand(database.AppendSql);
-        command.Parameters.Add(Text(TenantsOf(writes)));
+        command.Parameters.Add(Text(visible));
         command.Parameters.Add(Value(database.LockSpace));
         command.Parameters.Add(Value(how.WaitsForLanes));
         command.Parameters.Add(Value(lanes));

@@ -12,6 +12,8 @@ internal sealed class EventRows(Database database, EventTypes events)
 
     public const string FoldColumns = "type, data";
 
+    public string Schema => database.Schema;
+
     public const string OfStream = "tenant_id = $1 and stream_type = $2 and stream_id = $3";
 
     public NpgsqlBatch Read(StreamId stream, long afterVersion, Instant? asOf, string columns)

@@ -130,7 +130,16 @@ public sealed class EventStore
     /// </remarks>
     public Task<T> Transact<T>(
         Guid tenantId, Cause cause, Func<EventTransaction, CancellationToken, Task<T>> work, CancellationToken cancellation) =>
-        transactions.Run(tenantId, cause, work, cancellation);
+        transactions.Run([tenantId], cause, (lane, stopping) => work(lane.Tenants[0], stopping), cancellation);
+
+    /// <summary>
+    /// The same for several tenants of one lane (<see cref="LaneOf"/>): what each costs by itself, most of all the commit, they share. A
+    /// failure that is one tenant's is that of all; by themselves, each fails or succeeds alone.
+    /// </summary>
+    /// <param name="tenantIds">At least one.</param>
+    public Task<T> Transact<T>(
+        IReadOnlyList<Guid> tenantIds, Cause cause, Func<LaneTransaction, CancellationToken, Task<T>> work, CancellationToken cancellation) =>
+        transactions.Run(tenantIds, cause, work, cancellation);
 
     /// <summary>Tenants of one lane write in turns; those of different lanes do not wait for each other.</summary>
     public short LaneOf(Guid tenantId) => database.LaneOf(tenantId);

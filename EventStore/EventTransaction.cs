@@ -4,32 +4,30 @@ using static Platform.EventStore.Database;
 namespace Platform.EventStore;
 
 /// <summary>
-/// One open transaction of one tenant that holds the tenant's lane, in the application's role: row-level security shows
-/// and accepts that tenant's rows alone.
+/// One tenant's part in an open transaction that holds the tenant's lane, in the application's role: row-level security shows and
+/// accepts that tenant's rows alone, or those of all tenants that were asked for together (<see cref="LaneTransaction"/>).
 /// </summary>
 public sealed class EventTransaction
 {
-    private readonly Database database;
+    private readonly LaneTransaction lane;
     private readonly EventRows rows;
     private readonly Serializer serializer;
-    private readonly InlineProjections inline;
     private readonly Cause cause;
     private readonly Guid writeId = Guid.CreateVersion7();
     private readonly List<PreparedMessage> messages = [];
 
-    internal EventTransaction(
-        Guid tenantId, Cause cause, NpgsqlConnection connection, Database database, EventRows rows, Serializer serializer,
-        InlineProjections inline)
+    internal EventTransaction(Guid tenantId, Cause cause, LaneTransaction lane, EventRows rows, Serializer serializer)
     {
         TenantId = tenantId;
-        Connection = connection;
-        (this.cause, this.database, this.rows, this.serializer, this.inline) = (cause, database, rows, serializer, inline);
+        (this.cause, this.lane, this.rows, this.serializer) = (cause, lane, rows, serializer);
     }
 
     public Guid TenantId { get; }
 
     /// <summary>For tables of the caller's own; commands on it run in this transaction.</summary>
-    public NpgsqlConnection Connection { get; }
+    public NpgsqlConnection Connection => lane.Connection;
+
+    internal bool HasMessages => messages.Count > 0;
 
     public async Task<Loaded<TState>> Load<TState, TEvent>(StreamId stream, CancellationToken cancellation)
         where TState : IEvolve<TState, TEvent>
@@ -56,14 +54,8 @@ public sealed class EventTransaction
 
     /// <summary>Appends to several streams at once, each named once; what is cheaper than one after the other.</summary>
     /// <exception cref="VersionConflictException">A stream is not at its expected version.</exception>
-    public Task<LanePosition> Append(IReadOnlyList<StreamAppend> appends, CancellationToken cancellation)
-    {
-        foreach (var append in appends)
-            RequireOwn(append.Stream);
-        return AppendAll(
-            Serializer.Once([.. appends.Select(append => serializer.Prepare(append.Stream, append.ExpectedVersion, append.Events))]),
-            cancellation);
-    }
+    public Task<LanePosition> Append(IReadOnlyList<StreamAppend> appends, CancellationToken cancellation) =>
+        lane.Append([Prepare(appends)], cancellation);
 
     /// <summary>Loads, decides and appends. No retry is needed: nobody else writes in this lane meanwhile.</summary>
     public async Task<Decided<TState>> Decide<TState, TEvent>(
@@ -92,7 +84,7 @@ public sealed class EventTransaction
     public async Task<bool> TryReceive(string consumer, Guid messageId, CancellationToken cancellation)
     {
         await using var command = new NpgsqlCommand(
-            $"insert into {database.Schema}.inbox (tenant_id, consumer, message_id) values ($1, $2, $3) on conflict do nothing",
+            $"insert into {rows.Schema}.inbox (tenant_id, consumer, message_id) values ($1, $2, $3) on conflict do nothing",
             Connection)
         {
             Parameters = { Value(TenantId), Text(consumer), Value(messageId) },
@@ -100,26 +92,19 @@ public sealed class EventTransaction
         return await command.ExecuteNonQueryAsync(cancellation) == 1;
     }
 
-    internal async Task WriteMessages(CancellationToken cancellation)
+    /// <summary>The appends, with what was published until now.</summary>
+    internal PreparedWrite Prepare(IReadOnlyList<StreamAppend> appends)
     {
-        if (messages.Count > 0)
-            await AppendAll([], cancellation);
-    }
-
-    // With what was published until then.
-    private async Task<LanePosition> AppendAll(PreparedAppend[] appends, CancellationToken cancellation)
-    {
-        var lane = database.LaneOf(TenantId);
-        PreparedWrite[] write = [new(writeId, TenantId, cause) { Appends = appends, Messages = [.. messages] }];
+        foreach (var append in appends)
+            RequireOwn(append.Stream);
+        var write = new PreparedWrite(writeId, TenantId, cause)
+        {
+            Appends = Serializer.Once(
+                [.. appends.Select(append => serializer.Prepare(append.Stream, append.ExpectedVersion, append.Events))]),
+            Messages = [.. messages],
+        };
         messages.Clear();
-        var answer = await AppendCommand.Execute(Connection, database, [lane], write, AppendMode.Within);
-        if (answer.Failed.Length > 0)
-            throw answer.Conflict(failed: 0);
-
-        var positions = answer.Positions(database, write);
-        if (inline.Folds(write[0]))
-            await inline.Apply(write, positions, answer, Connection, cancellation);
-        return positions[0]!.Value;
+        return write;
     }
 
     private void RequireOwn(StreamId stream)

@@ -57,5 +57,8 @@ public sealed class ProjectionTables
     /// <summary>Adds a statement without an answer to those of this page: the projections' statements are one round trip, in order.</summary>
     public void Write(string sql, params ReadOnlySpan<NpgsqlParameter> parameters) => writes.Write(sql, parameters);
 
+    /// <inheritdoc cref="Write(string, ReadOnlySpan{NpgsqlParameter})"/>
+    public void Write(NpgsqlBatchCommand statement) => writes.Write(statement);
+
     internal Task Send(CancellationToken cancellation) => writes.Send(cancellation);
 }

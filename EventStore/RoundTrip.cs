@@ -37,6 +37,9 @@ public sealed class RoundTrip(NpgsqlConnection connection)
     /// <summary>Adds a statement without an answer: it has no <c>returning</c>.</summary>
     public void Write(string sql, params ReadOnlySpan<NpgsqlParameter> parameters) => Add(sql, parameters);
 
+    /// <inheritdoc cref="Write(string, ReadOnlySpan{NpgsqlParameter})"/>
+    public void Write(NpgsqlBatchCommand statement) => commands.Add(statement);
+
     /// <summary>Sends everything that was added since it was last sent, if anything was.</summary>
     public async Task Send(CancellationToken cancellation)
     {

@@ -8,11 +8,14 @@ internal sealed class Transactions(
     Database database, EventRows rows, Serializer serializer, Appender appender, InlineProjections inline, Bell bell,
     TimeProvider time)
 {
+    /// <inheritdoc cref="EventStore.Transact{T}(IReadOnlyList{Guid}, Cause, Func{LaneTransaction, CancellationToken, Task{T}}, CancellationToken)"/>
     public async Task<T> Run<T>(
-        Guid tenantId, Cause cause, Func<EventTransaction, CancellationToken, Task<T>> work, CancellationToken cancellation)
+        IReadOnlyList<Guid> tenantIds, Cause cause, Func<LaneTransaction, CancellationToken, Task<T>> work, CancellationToken cancellation)
     {
         database.RefuseWithinTransaction();
-        var lane = database.LaneOf(tenantId);
+        var lane = database.LaneOf(tenantIds[0]);
+        if (tenantIds.Any(tenant => database.LaneOf(tenant) != lane))
+            throw new ArgumentException("Tenants of one transaction share a lane.", nameof(tenantIds));
         for (var attempt = 0; ; attempt++)
         {
             await appender.TakeLane(lane, cancellation);
@@ -20,7 +23,7 @@ internal sealed class Transactions(
             try
             {
                 database.WithinTransaction = true;
-                await Run(run, tenantId, lane, cause, work, cancellation);
+                await Run(run, tenantIds, lane, cause, work, cancellation);
                 bell.Ring(lane);
                 return run.Result!;
             }
@@ -91,7 +94,7 @@ internal sealed class Transactions(
     }
 
     private async Task Run<T>(
-        RunOnce<T> run, Guid tenantId, short lane, Cause cause, Func<EventTransaction, CancellationToken, Task<T>> work,
+        RunOnce<T> run, IReadOnlyList<Guid> tenantIds, short lane, Cause cause, Func<LaneTransaction, CancellationToken, Task<T>> work,
         CancellationToken cancellation)
     {
         using var activity = Telemetry.Source.StartActivity("eventstore.transact");
@@ -101,7 +104,7 @@ internal sealed class Transactions(
         await using (var lockLane = new NpgsqlCommand(
             $"{TakeLane}, pg_current_xact_id()::text, (select stats_reset::text from pg_stat_wal)", connection)
         {
-            Parameters = { Text($"{{{tenantId}}}"), Value(database.LockSpace), Value((int)lane) },
+            Parameters = { Text(LaneTransaction.Visibility(tenantIds)), Value(database.LockSpace), Value((int)lane) },
         })
         await using (var reader = await lockLane.ExecuteReaderAsync(cancellation))
         {
@@ -110,7 +113,7 @@ internal sealed class Transactions(
             run.Epoch = reader.GetString(3);
         }
 
-        var open = new EventTransaction(tenantId, cause, connection, database, rows, serializer, inline);
+        var open = new LaneTransaction(tenantIds, cause, connection, database, rows, serializer, inline);
         run.Result = await work(open, cancellation);
         await open.WriteMessages(cancellation);
         run.Committing = true;

@@ -25,7 +25,11 @@ public sealed class Receivables : Projection
     public override Task Apply(IReadOnlyList<RecordedEvent> page, ProjectionTables tables, CancellationToken cancellation)
     {
         foreach (var recorded in page)
-            Change(recorded, tables);
+        {
+            if (Change(recorded, tables.Qualify(Table)) is { } change)
+                tables.Write(change);
+        }
+
         return Task.CompletedTask;
     }
 
@@ -65,64 +69,43 @@ public sealed class Receivables : Projection
         return (bool)(await command.ExecuteScalarAsync(cancellation))!;
     }
 
-    private static void Change(RecordedEvent recorded, ProjectionTables tables)
+    private static NpgsqlBatchCommand? Change(RecordedEvent recorded, string table)
     {
-        var table = tables.Qualify(Table);
-        switch (recorded.Data)
+        return recorded.Data switch
         {
-            case InvoiceFinalized it:
-                Write(
-                    $"""
-                    insert into {table} (tenant_id, invoice_id, currency, status, amount_due, due_at, scheduled_at)
-                    values ($1, $2, $3, 'finalized', $4, $5, $6)
-                    """,
-                    Sql.P(it.Total.Currency.Code), Sql.P(it.AmountDue.MinorUnits), Sql.P(it.Terms.DueAt),
-                    Sql.P(it.Terms.FirstStepAt(it.At)));
-                break;
-            case InvoicePaymentRequested it:
-                Set("payment_id = $3, check_at = $4", Sql.P(it.PaymentId.Value), Sql.P(it.CheckAt));
-                break;
-            case InvoicePaymentUnresolved it:
-                Set("check_at = $3", Sql.P(it.CheckAt));
-                break;
-            case InvoicePaymentDeclined it:
-                Set(Concluded, Sql.P(it.PaymentId.Value));
-                break;
-            case InvoicePaymentApplied it:
-                Set($"{Concluded}, amount_due = amount_due - $4", Sql.P(it.PaymentId.Value), Sql.P(it.Amount.MinorUnits));
-                break;
-            case CreditNoteIssued it:
-                Set("amount_due = amount_due - $3", Sql.P(it.ReducesDue.MinorUnits));
-                break;
-            case InvoicePaid:
-                Set("status = 'paid', scheduled_at = null");
-                break;
-            case InvoiceOverdue it:
-                Set("status = 'overdue', scheduled_at = $3", Sql.P(it.NextStepAt));
-                break;
-            case InvoiceDunned it:
-                Set("scheduled_at = $3", Sql.P(it.NextStepAt));
-                break;
-            case InvoiceDunningEnded:
-                Set("dunning_ended = true, scheduled_at = null");
-                break;
-            case InvoiceMarkedUncollectible:
-                Set("status = 'uncollectible', scheduled_at = null");
-                break;
-            case InvoiceWriteOffReversed:
-                break;
-            case InvoiceVoided:
-                Set("status = 'void', amount_due = 0, scheduled_at = null");
-                break;
-            case var other:
-                throw new UnreachableException($"Receivables do not know {other.GetType().Name}.");
+            InvoiceFinalized it => Command(
+                $"""
+                insert into {table} (tenant_id, invoice_id, currency, status, amount_due, due_at, scheduled_at)
+                values ($1, $2, $3, 'finalized', $4, $5, $6)
+                """,
+                Sql.P(it.Total.Currency.Code), Sql.P(it.AmountDue.MinorUnits), Sql.P(it.Terms.DueAt), Sql.P(it.Terms.FirstStepAt(it.At))),
+            InvoicePaymentRequested it => Set("payment_id = $3, check_at = $4", Sql.P(it.PaymentId.Value), Sql.P(it.CheckAt)),
+            InvoicePaymentUnresolved it => Set("check_at = $3", Sql.P(it.CheckAt)),
+            InvoicePaymentDeclined it => Set(Concluded, Sql.P(it.PaymentId.Value)),
+            InvoicePaymentApplied it => Set(
+                $"{Concluded}, amount_due = amount_due - $4", Sql.P(it.PaymentId.Value), Sql.P(it.Amount.MinorUnits)),
+            CreditNoteIssued it => Set("amount_due = amount_due - $3", Sql.P(it.ReducesDue.MinorUnits)),
+            InvoicePaid => Set("status = 'paid', scheduled_at = null"),
+            InvoiceOverdue it => Set("status = 'overdue', scheduled_at = $3", Sql.P(it.NextStepAt)),
+            InvoiceDunned it => Set("scheduled_at = $3", Sql.P(it.NextStepAt)),
+            InvoiceDunningEnded => Set("dunning_ended = true, scheduled_at = null"),
+            InvoiceMarkedUncollectible => Set("status = 'uncollectible', scheduled_at = null"),
+            InvoiceWriteOffReversed => null,
+            InvoiceVoided => Set("status = 'void', amount_due = 0, scheduled_at = null"),
+            var other => throw new UnreachableException($"Receivables do not know {other.GetType().Name}."),
+        };
+
+        NpgsqlBatchCommand Set(string columns, params NpgsqlParameter[] parameters) =>
+            Command($"update {table} set {columns} where tenant_id = $1 and invoice_id = $2", parameters);
+
+        NpgsqlBatchCommand Command(string sql, params NpgsqlParameter[] parameters)
+        {
+            var command = new NpgsqlBatchCommand(sql);
+            command.Parameters.Add(Sql.P(recorded.Stream.TenantId));
+            command.Parameters.Add(Sql.P(recorded.Stream.Id));
+            command.Parameters.AddRange(parameters);
+            return command;
         }
-
-        void Set(string columns, params NpgsqlParameter[] parameters) =>
-            Write($"update {table} set {columns} where tenant_id = $1 and invoice_id = $2", parameters);
-
-        void Write(string sql, params NpgsqlParameter[] parameters) =>
-            tables.Write(sql, [Sql.P(recorded.Stream.TenantId), Sql.P(recorded.Stream.Id), .. parameters]);
     }
 
     // The outcome of an earlier charge may come while a later one is open.

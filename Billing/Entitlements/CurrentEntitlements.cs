@@ -24,13 +24,13 @@ public sealed record CurrentEntitlements(Grants Grants, IReadOnlyList<LimitedUsa
     private sealed record Running(SubscriptionView Subscription, Grants Stated, Grants Grants);
 
     /// <summary>Read from roll-ups, so that it costs the same however much was used.</summary>
-    /// <param name="connection">In the application's role, for the tenant alone.</param>
+    /// <param name="connection">It sees the tenant's rows.</param>
     public static async Task<CurrentEntitlements> Read(
         NpgsqlConnection connection, TenantId tenant, Documents documents, Instant at, CancellationToken cancellation)
     {
         // 1 what each subscription grants, the oldest first
         var running = new List<Running>();
-        foreach (var subscription in (await SubscriptionView.All(connection, cancellation))
+        foreach (var subscription in (await SubscriptionView.All(connection, tenant, cancellation))
             .Where(it => it.EndedAt is null).OrderBy(it => it.StartedAt).ThenBy(it => it.SubscriptionId.Value))
         {
             // Versions of plans never change, so they need not be read in the transaction.

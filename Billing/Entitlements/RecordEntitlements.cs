@@ -41,13 +41,14 @@ public static class RecordEntitlements
         var stream = TenantEntitlements.Stream(tenant);
         var (entitlements, version) = await transaction.Load<TenantEntitlements, EntitlementsEvent>(stream, cancellation);
         var decision = Decide(new(tenant, current.Grants, at), entitlements);
-        if (decision.Events.Count > 0)
-            await transaction.Append(stream, version, cancellation, decision.Events);
         foreach (var it in decision.Events.OfType<EntitlementsChanged>())
         {
             transaction.Publish(new Messages.EntitlementsChanged(
                 tenant, it.Version, it.Grants.Features, [.. it.Grants.Limits.Select(limit => limit.ToMessage())], at));
         }
+
+        if (decision.Events.Count > 0)
+            await transaction.Append(stream, version, cancellation, decision.Events);
 
         await LookAgain(transaction, current, cancellation);
         return decision.Events.Count > 0;

@@ -56,7 +56,7 @@ public sealed record UpcomingInvoice(
         var tenant = await TenantView.Find(documents, caller.TenantId, cancellation);
         var now = await clock.Now(caller.TenantId, cancellation);
         var subscriptions = await database.Read(
-            caller.TenantId, connection => SubscriptionView.All(connection, cancellation), cancellation);
+            caller.TenantId, connection => SubscriptionView.All(connection, caller.TenantId, cancellation), cancellation);
         return TypedResults.Ok(new Page<UpcomingInvoice>(
             Of(subscriptions, Duration.FromDays(tenant?.BillingSettings.GraceDays ?? 0), now), NextCursor: null));
     }

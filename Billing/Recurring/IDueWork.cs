@@ -32,4 +32,16 @@ public interface IDueWork
     /// </summary>
     /// <returns>How much it did, in things that count for people: invoices made, payments tried.</returns>
     Task<int> Do(TenantId tenant, Instant asOf, Cause cause, CancellationToken cancellation);
+
+    /// <summary>Which tenants are best done together: each by itself, where nothing else is said.</summary>
+    IEnumerable<IReadOnlyList<TenantId>> Groups(IEnumerable<TenantId> tenants) => tenants.Select(tenant => new[] { tenant });
+
+    /// <summary>The same for all tenants of a group. Where it fails it is done for none of them or for some, and can be done for each.</summary>
+    async Task<int> Do(IReadOnlyList<TenantId> group, Instant asOf, Cause cause, CancellationToken cancellation)
+    {
+        var done = 0;
+        foreach (var tenant in group)
+            done += await Do(tenant, asOf, cause, cancellation);
+        return done;
+    }
 }

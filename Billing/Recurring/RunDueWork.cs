@@ -18,10 +18,10 @@ namespace Platform.Billing.Recurring;
 /// </summary>
 public sealed partial class RunDueWork(IEnumerable<IDueWork> works, TimeProvider clock, ILogger<RunDueWork> logger)
 {
-    private const int PageSize = 200;
+    private const int PageSize = 1_000;
 
     // Tenants of different lanes do not wait for each other, and much of each one's time goes by between here and the database.
-    private const int TenantsAtOnce = 8;
+    private const int GroupsAtOnce = 8;
 
     /// <returns>How much was done, over all kinds of work.</returns>
     /// <exception cref="AggregateException">Something could not be done; everything else was.</exception>
@@ -30,25 +30,16 @@ public sealed partial class RunDueWork(IEnumerable<IDueWork> works, TimeProvider
         // A sender whose clock is ahead cannot bring anything about before its time: usage of a period is still to come.
         var now = Instant.Min(asOf, clock.Now());
         var (done, failures) = (0, new ConcurrentQueue<Exception>());
-        var together = new ParallelOptions { MaxDegreeOfParallelism = TenantsAtOnce, CancellationToken = cancellation };
+        var together = new ParallelOptions { MaxDegreeOfParallelism = GroupsAtOnce, CancellationToken = cancellation };
 
         foreach (var work in works)
         {
             for (DueTenant? last = null; ;)
             {
                 var page = await work.Due(now, last, PageSize, cancellation);
-                await Parallel.ForEachAsync(page.Select(due => due.TenantId).Distinct(), together, async (tenant, token) =>
-                {
-                    try
-                    {
-                        Interlocked.Add(ref done, await work.Do(tenant, now, cause, token));
-                    }
-                    catch (Exception error) when (error is not OperationCanceledException)
-                    {
-                        Failed(work.Name, tenant, error);
-                        failures.Enqueue(error);
-                    }
-                });
+                await Parallel.ForEachAsync(
+                    work.Groups(page.Select(due => due.TenantId).Distinct()), together,
+                    async (group, token) => Interlocked.Add(ref done, await Do(work, group, token)));
 
                 if (page.Count < PageSize)
                     break;
@@ -57,6 +48,29 @@ public sealed partial class RunDueWork(IEnumerable<IDueWork> works, TimeProvider
         }
 
         return failures.IsEmpty ? done : throw new AggregateException("Some work that is due was not done.", failures);
+
+        async Task<int> Do(IDueWork work, IReadOnlyList<TenantId> group, CancellationToken token)
+        {
+            try
+            {
+                return await work.Do(group, now, cause, token);
+            }
+            catch (Exception error) when (error is not OperationCanceledException)
+            {
+                if (group is [var tenant])
+                {
+                    Failed(work.Name, tenant, error);
+                    failures.Enqueue(error);
+                    return 0;
+                }
+            }
+
+            // Alone, each fails or succeeds by itself.
+            var some = 0;
+            foreach (var tenant in group)
+                some += await Do(work, [tenant], token);
+            return some;
+        }
     }
 
     [LoggerMessage(EventId = 10, Level = LogLevel.Error, Message = "{Work} of {TenantId} was not done")]

@@ -16,6 +16,14 @@ public sealed class BillingPeriodRows : Projection
 {
     private const string Table = "billing_periods";
 
+    // Of a row's tenant, in days of 24 hours.
+    private const string Grace =
+        """
+        make_interval(hours => 24 * coalesce((
+            select (tenant.data -> 'billing_settings' ->> 'grace_days')::int from billing.tenants tenant
+            where tenant.tenant_id = billing_periods.tenant_id), 0))
+        """;
+
     public override string Name => Table;
 
     public override IReadOnlyList<string> Tables => [Table];
@@ -91,14 +99,15 @@ public sealed class BillingPeriodRows : Projection
     }
 
     /// <summary>The tenant's subscriptions whose running period has ended, with that end, the first that ended first.</summary>
-    public static Answer<IReadOnlyList<(SubscriptionId Id, Instant End)>> Ended(RoundTrip together, TenantId tenant, Instant asOf) =>
-        together.Rows(
-            """
-            select subscription_id, ends_at from billing.billing_periods
-            where tenant_id = $1 and invoice_id is null and ends_at <= $2 order by ends_at
-            """,
-            row => (new SubscriptionId(row.GetGuid(0)), row.Instant(1)),
-            Sql.P(tenant.Value), Sql.P(asOf));
+    /// <param name="afterGrace">Only those whose grace is over.</param>
+    public static Answer<IReadOnlyList<(SubscriptionId Id, Instant End)>> Ended(
+        RoundTrip together, TenantId tenant, Instant asOf, bool afterGrace) => together.Rows(
+        $"""
+        select subscription_id, ends_at from billing.billing_periods
+        where tenant_id = $1 and invoice_id is null and ends_at <= $2 and (not $3 or ends_at + {Grace} <= $2) order by ends_at
+        """,
+        row => (new SubscriptionId(row.GetGuid(0)), row.Instant(1)),
+        Sql.P(tenant.Value), Sql.P(asOf), new NpgsqlParameter<bool> { TypedValue = afterGrace });
 
     /// <summary>The tenant's subscriptions that have a running period.</summary>
     public static Task<IReadOnlyList<SubscriptionId>> Running(
@@ -127,9 +136,7 @@ public sealed class BillingPeriodRows : Projection
             $"""
             select distinct ends_at, tenant_id from billing.billing_periods
             where invoice_id is null and ends_at <= $1 and ($2 is null or (ends_at, tenant_id) > ($2, $3)) and {TenantView.IsLive}
-              and ends_at + make_interval(days => coalesce((
-                  select (tenant.data -> 'billing_settings' ->> 'grace_days')::int from billing.tenants tenant
-                  where tenant.tenant_id = billing_periods.tenant_id), 0)) <= $1
+              and ends_at + {Grace} <= $1
             order by ends_at, tenant_id
             limit $4
             """,

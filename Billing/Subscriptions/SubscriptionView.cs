@@ -52,12 +52,14 @@ public sealed record SubscriptionView(
 
     /// <summary>Every subscription of the transaction's tenant, as it is in the transaction.</summary>
     public static Task<IReadOnlyList<SubscriptionView>> All(EventTransaction transaction, CancellationToken cancellation) =>
-        All(transaction.Connection, cancellation);
+        All(transaction.Connection, new(transaction.TenantId), cancellation);
 
-    /// <param name="connection">In the application's role: row-level security shows one tenant's.</param>
-    public static async Task<IReadOnlyList<SubscriptionView>> All(NpgsqlConnection connection, CancellationToken cancellation)
+    /// <param name="connection">It sees the tenant's rows.</param>
+    public static async Task<IReadOnlyList<SubscriptionView>> All(
+        NpgsqlConnection connection, TenantId tenant, CancellationToken cancellation)
     {
-        await using var command = connection.Command("select data from billing.subscriptions");
+        await using var command = connection.Command(
+            "select data from billing.subscriptions where tenant_id = $1", Sql.P(tenant.Value));
         await using var reader = await command.ExecuteReaderAsync(cancellation);
         var all = new List<SubscriptionView>();
         while (await reader.ReadAsync(cancellation))

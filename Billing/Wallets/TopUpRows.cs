@@ -29,13 +29,11 @@ public sealed class TopUpRows : Projection
 
     public override bool Folds(Type eventType) => typeof(TopUpEvent).IsAssignableFrom(eventType);
 
-    public override async Task Apply(
-        IReadOnlyList<RecordedEvent> page, ProjectionTables tables, CancellationToken cancellation)
+    public override Task Apply(IReadOnlyList<RecordedEvent> page, ProjectionTables tables, CancellationToken cancellation)
     {
-        await using var batch = new NpgsqlBatch(tables.Connection);
         foreach (var recorded in page)
-            batch.BatchCommands.Add(Change(recorded, tables.Qualify(Table)));
-        await batch.ExecuteNonQueryAsync(cancellation);
+            tables.Write(Change(recorded, tables.Qualify(Table)));
+        return Task.CompletedTask;
     }
 
     /// <summary>A page of the live tenants that have something due, the longest first.</summary>

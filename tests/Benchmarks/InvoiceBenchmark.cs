@@ -163,7 +163,7 @@ internal sealed class InvoiceBenchmark(WebApplicationFactory<BillingDatabase> bi
         Console.WriteLine();
         Console.WriteLine($"{"invoices",-44}{invoices,12:N0}");
         Console.WriteLine($"{"invoices per second",-44}{invoices / seconds,12:N0}");
-        Console.WriteLine($"{"close of a tenant, p50 / p99 ms",-44}{Percentile(closing.Milliseconds, 0.5),12:N1}{Percentile(closing.Milliseconds, 0.99),9:N1}");
+        Console.WriteLine($"{"an invoice, from begin to commit, p50 / p99 ms",-44}{Percentile(closing.Milliseconds, 0.5),12:N1}{Percentile(closing.Milliseconds, 0.99),9:N1}");
         Console.WriteLine($"{"database bytes per invoice",-44}{(double)bytes / Math.Max(invoices, 1),12:N0}");
         Console.WriteLine($"{"the whole close, s",-44}{seconds,12:N2}");
         Console.WriteLine($"{"one SQL statement that sums the roll-ups, s",-44}{sums,12:N2}{seconds / sums,9:N1} times");
@@ -228,11 +228,19 @@ internal sealed class InvoiceBenchmark(WebApplicationFactory<BillingDatabase> bi
         public Task<Instant?> NextDue(TenantId tenant, Instant upTo, CancellationToken cancellation) =>
             work.NextDue(tenant, upTo, cancellation);
 
-        public async Task<int> Do(TenantId tenant, Instant asOf, Cause cause, CancellationToken cancellation)
+        public Task<int> Do(TenantId tenant, Instant asOf, Cause cause, CancellationToken cancellation) =>
+            Do([tenant], asOf, cause, cancellation);
+
+        public IEnumerable<IReadOnlyList<TenantId>> Groups(IEnumerable<TenantId> tenants) => work.Groups(tenants);
+
+        // An invoice is there when its group is committed, so that is how long it took.
+        public async Task<int> Do(IReadOnlyList<TenantId> group, Instant asOf, Cause cause, CancellationToken cancellation)
         {
             var started = Stopwatch.GetTimestamp();
-            var done = await work.Do(tenant, asOf, cause, cancellation);
-            milliseconds.Add(Stopwatch.GetElapsedTime(started).TotalMilliseconds);
+            var done = await work.Do(group, asOf, cause, cancellation);
+            var elapsed = Stopwatch.GetElapsedTime(started).TotalMilliseconds;
+            foreach (var _ in group)
+                milliseconds.Add(elapsed);
             return done;
         }
     }
