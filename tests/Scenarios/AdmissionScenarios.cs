@@ -57,7 +57,7 @@ public class AdmissionScenarios(PrivateServers servers)
         return (string)plan["plan_id"]!;
     }
 
-    private static Task Report(PlatformClient billing, string milliseconds) => billing.Post("/v1/usage/events", new JsonObject
+    private static Task<JsonNode> Report(PlatformClient billing, string milliseconds) => billing.Post("/v1/usage/events", new JsonObject
     {
         ["id"] = "1",
         ["source"] = "scenario",
