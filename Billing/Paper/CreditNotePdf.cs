@@ -5,7 +5,9 @@ using static Platform.Billing.Paper.Sheet;
 
 namespace Platform.Billing.Paper;
 
-/// <summary>The credit note on A4: head, lines with the lines of the invoice that they take back from, totals and what becomes of them.</summary>
+/// <summary>
+/// The credit note on A4: head, lines with the lines of the invoice that they take back from, totals and what becomes of them.
+/// </summary>
 public static class CreditNotePdf
 {
     // The right edges of the columns that stand right-aligned.

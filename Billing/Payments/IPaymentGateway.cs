@@ -33,7 +33,9 @@ public interface IPaymentGateway
     /// <summary>How a charge ended; null for an id under which none was ever asked for.</summary>
     Task<GatewayAnswer?> Find(PaymentId payment, CancellationToken cancellation);
 
-    /// <summary>Pays back part of a charge once, however often it is asked under the same id; a repetition has the answer of the first.</summary>
+    /// <summary>
+    /// Pays back part of a charge once, however often it is asked under the same id; a repetition has the answer of the first.
+    /// </summary>
     Task<GatewayAnswer> Refund(RefundId refund, PaymentId payment, Money amount, CancellationToken cancellation);
 
     /// <summary>How a refund ended; null for an id under which none was ever asked for.</summary>

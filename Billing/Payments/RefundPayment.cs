@@ -74,9 +74,13 @@ public static class RefundPayment
                 var stream = Payment.Stream(tenant, id);
                 var (payment, version) = await transaction.Load<Payment, PaymentEvent>(stream, token);
                 var at = await clock.Now(tenant, token);
-                var unused = payment.Target is TopUpTarget
-                    ? (await transaction.Load<Wallet, WalletEvent>(Wallet.Stream(tenant), token)).State.UnusedOf(id, payment.Amount.Currency, at)
-                    : (Money?)null;
+                Money? unused = null;
+                if (payment.Target is TopUpTarget)
+                {
+                    var (wallet, _) = await transaction.Load<Wallet, WalletEvent>(Wallet.Stream(tenant), token);
+                    unused = wallet.UnusedOf(id, payment.Amount.Currency, at);
+                }
+
                 var decision = Decide(new(refund, id, request.Amount, unused, request.Reason, at), payment);
                 if (decision.Events is not [RefundRequested requested])
                     return (decision.Refusal, true);
@@ -85,7 +89,7 @@ public static class RefundPayment
                 if (requested.Target is TopUpTarget)
                 {
                     await transaction.Decide<Wallet, WalletEvent>(
-                        Wallet.Stream(tenant), wallet => RefundCredit.Decide(requested, wallet), token);
+                        Wallet.Stream(tenant), credit => RefundCredit.Decide(requested, credit), token);
                 }
 
                 return (null, false);

@@ -30,7 +30,7 @@ public enum CreditKind
 /// <param name="Priority">0 to 100; the lower is used first.</param>
 /// <param name="ExpiresAt">No invoice finalized then or later can use it; null where it does not expire.</param>
 /// <param name="SourceInvoiceId">The invoice that it was taken back from; absent for what was paid or given.</param>
-/// <param name="SourcePaymentId">The payment of the top-up that it was bought by, whose posting it is part of; absent for other credit.</param>
+/// <param name="SourcePaymentId">The payment of the top-up that it was bought by, which posts it too; absent for other credit.</param>
 public sealed record CreditGranted(
     CreditGrantId GrantId, Money Amount, CreditKind Kind, int Priority, Instant? ExpiresAt, string Reason, Instant At,
     [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] InvoiceId? SourceInvoiceId = null,
