@@ -123,10 +123,7 @@ public static class PublishPlan
         .FirstOrDefault();
 
     private static IEnumerable<PriceFault> Faults(PriceModel price, int index) =>
-        PriceRules.Faults(price) is var faults && faults.Any() ? Named(faults, index) : Named(PriceRules.Falls(price), index);
-
-    private static IEnumerable<PriceFault> Named(IEnumerable<PriceFault> faults, int index) =>
-        faults.Select(fault => fault with { Field = $"charges[{index}].{fault.Field}" });
+        PriceRules.Faults(price).Select(fault => fault with { Field = $"charges[{index}].{fault.Field}" });
 
     private static Task<Results<Created<PlanView>, ProblemHttpResult>> Publish(
         NewPlan request, Caller caller, RequestId requestId, EventStore.EventStore store, Documents documents, TimeProvider clock,

@@ -56,18 +56,6 @@ public static class PriceRules
             price.Limits.MaximumAmount < price.Limits.MinimumAmount, "maximum_amount", "The maximum is not below the minimum."),
     ];
 
-    /// <summary>
-    /// Where more use would cost less. Usage that is reported late would then lower an invoice that was sent, and there is no
-    /// wallet yet to put the difference into; so no plan may have such a charge.
-    /// </summary>
-    public static IEnumerable<PriceFault> Falls(PriceModel price) => price is not VolumePrice volume
-        ? []
-        : volume.Tiers.Zip(volume.Tiers.Skip(1)).Index()
-            .Where(it => it.Item.First.UpTo is { } end && At(it.Item.Second, end) < At(it.Item.First, end))
-            .Select(it => new PriceFault(
-                $"tiers[{it.Index + 1}].unit_amount",
-                "More use would cost less here. A plan's charge never falls: raise this tier's flat amount, or use graduated tiers."));
-
     internal static IEnumerable<PriceFault> Quantity(string field, decimal? quantity) => When(
         quantity is { } it && (it is < 0 or >= 1_000_000_000_000_000 || it.Scale > 9), field,
         "A quantity is not negative, below 1000000000000000 and has at most 9 decimals.");
@@ -181,6 +169,4 @@ public static class PriceRules
             start = end ?? start;
         }
     }
-
-    private static decimal At(Tier tier, decimal units) => units * tier.UnitAmount + tier.FlatAmount;
 }

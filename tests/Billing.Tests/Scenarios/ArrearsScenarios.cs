@@ -114,6 +114,38 @@ public sealed class ArrearsScenarios(BillingHost billing)
     }
 
     [Fact]
+    public async Task A_volume_price_that_falls_gives_back_what_was_too_much()
+    {
+        var acme = await Scenario.Begin(billing, "2027-01-01");
+        var charge = new
+        {
+            model = "volume",
+            meter = await acme.Meter("hours", unit: "hour"),
+            display_name = "GPU hours",
+            tiers = new object[]
+            {
+                new { up_to = "10", unit_amount = "10" },
+                new { up_to = (string?)null, unit_amount = "5" },
+            },
+        };
+        var subscription = await acme.Subscribe(await acme.Plan("Volume", fee: "0.00", [charge]));
+        await acme.Use("hours", "8");
+        await acme.AdvanceTo("2027-01-10");
+        await Scenario.Post(acme.Admin, $"/v1/subscriptions/{subscription}/close-period");
+        await acme.Use("hours", "4");
+        await acme.AdvanceTo("2027-02-10");
+        await acme.Use("hours", "10");
+        await acme.AdvanceTo("2027-03-01");
+        await acme.Use("hours", "2", at: "2027-02-27");
+        await acme.Use("hours", "3");
+        await acme.AdvanceTo("2027-05-01");
+
+        // January: 80.00 for 8 hours, and all 12 owe 60.00: 20.00 go into the wallet. February: 100.00, of which it pays 20.00. With the 2 late
+        // hours February owes 60.00: 40.00 come back beside March's 30.00, and 10.00 are left.
+        await acme.Approved(alsoPaths: ["/v1/wallet"]);
+    }
+
+    [Fact]
     public async Task Late_usage_after_the_invoice()
     {
         var acme = await Scenario.Begin(billing, "2027-01-01");
