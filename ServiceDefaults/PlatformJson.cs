@@ -1,3 +1,4 @@
+using System.Collections;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using System.Text.Json.Serialization.Metadata;
@@ -23,6 +24,21 @@ public static class PlatformJson
     {
         Configure(options, contexts);
         options.UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow;
+        for (var i = 0; i < contexts.Length; i++)
+            options.TypeInfoResolverChain[i] = options.TypeInfoResolverChain[i].WithAddedModifier(RefuseNullElements);
+    }
+
+    // The reader holds properties to their nullability, but not the elements of lists.
+    private static void RefuseNullElements(JsonTypeInfo type)
+    {
+        if (type is { Kind: JsonTypeInfoKind.Enumerable, ElementType.IsValueType: false })
+        {
+            type.OnDeserialized = list =>
+            {
+                if (((IEnumerable)list).Cast<object?>().Contains(null))
+                    throw new JsonException("A list has no element null.");
+            };
+        }
     }
 
     private static void Configure(JsonSerializerOptions options, ReadOnlySpan<IJsonTypeInfoResolver> contexts)

@@ -13,7 +13,11 @@ using Platform.EventStore;
 
 namespace Platform.ServiceDefaults.Tests;
 
-public sealed record Order(string Name, decimal Quantity, int Size, Currency Currency, JobSpec Job);
+public sealed record Order(
+    string Name, decimal Quantity, int Size, Currency Currency, JobSpec Job, IReadOnlyList<string>? Labels = null,
+    IReadOnlyList<Position>? Positions = null);
+
+public sealed record Position(IReadOnlyList<string> Notes);
 
 [JsonSerializable(typeof(Order))]
 [JsonSerializable(typeof(JobSpec))]
@@ -61,6 +65,10 @@ public sealed class ProblemSpecs : IAsyncLifetime
     [InlineData("""{"name":"a","quantity":"1","size":1,"currency":"USD","colour":"red","job":JOB}""", "colour", "There is no such field.")]
     [InlineData("""{"name":"a","quantity":"1","size":1,"currency":"USD","job":{"kind":"dance"}}""", "job", "The kind of the object is missing or unknown.")]
     [InlineData("""{"name":"a","quantity":"1","size":1,"currency":"USD","job":{"samples":1}}""", "job", "The kind of the object is missing.")]
+    [InlineData("""{"name":"a","quantity":"1","size":1,"currency":"USD","job":JOB,"labels":["x","y"],"positions":[{"notes":[]}]}""", null, null)]
+    [InlineData("""{"name":"a","quantity":"1","size":1,"currency":"USD","job":JOB,"labels":["x",null]}""", "labels", "A list has no element null.")]
+    [InlineData("""{"name":"a","quantity":"1","size":1,"currency":"USD","job":JOB,"positions":[null]}""", "positions", "A list has no element null.")]
+    [InlineData("""{"name":"a","quantity":"1","size":1,"currency":"USD","job":JOB,"positions":[{"notes":[]},{"notes":[null]}]}""", "positions[1].notes", "A list has no element null.")]
     [InlineData("""{"name":null,"quantity":"1","size":1,"currency":"USD","job":JOB}""", "name", null)]
     [InlineData("""{"name":"a",""", "body", "The body is not valid JSON.")]
     [InlineData("", "body", null)]
