@@ -134,7 +134,7 @@ public static class FocusExport
     {
         public bool IsUsage => Line.Kind is LineKind.Usage or LineKind.LateUsage;
         public bool IsPriced => Line.Kind is LineKind.RecurringFee or LineKind.AddOn || IsUsage;
-        public string? UnitPrice => IsPriced && Line.UnitAmount is { } each ? Decimals.Format(each) : null;
+        public string? UnitPrice => IsPriced && InvoiceDocument.NetUnitPrice(Invoice, Line) is { } each ? Decimals.Format(each) : null;
         public Money Net => Invoice.NetOf(Line);
 
         // Exact, before the line was rounded; where there is no single unit price, or one with tax in it, what the line came to.

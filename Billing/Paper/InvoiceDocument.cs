@@ -20,6 +20,11 @@ public sealed record InvoiceDocument(InvoiceView Invoice, string Issuer, TenantV
 
     public LocalDate IssueDate => Invoice.FinalizedAt!.Value.InZone(Zone).Date;
 
+    /// <summary>The last day on which payment is in time; null where nothing is to be paid.</summary>
+    public LocalDate? DueDate => Invoice.DueAt is { } due && Invoice.Total > Invoice.CreditApplied
+        ? (due - Duration.Epsilon).InZone(Zone).Date
+        : null;
+
     /// <summary>The first and the last day of a half-open window: paper names days, and means them whole.</summary>
     public (LocalDate First, LocalDate Last) Days(Instant start, Instant end) =>
         (start.InZone(Zone).Date, Instant.Max(start, end - Duration.Epsilon).InZone(Zone).Date);
@@ -50,6 +55,17 @@ public sealed record InvoiceDocument(InvoiceView Invoice, string Issuer, TenantV
 
     /// <summary>Who bills: <c>Issuer__Name</c>.</summary>
     public static string IssuerOf(IConfiguration settings) => settings["Issuer:Name"] ?? "Platform";
+
+    /// <summary>What one unit costs; null where other terms decided too, so that quantity times price would not be the line's amount.</summary>
+    public static decimal? UnitPrice(InvoiceView.InvoiceLine line) =>
+        line.UnitAmount is { } each
+        && decimal.Round(line.Quantity * each, line.Amount.Currency.Exponent, MidpointRounding.AwayFromZero) == line.Amount.Amount
+            ? each
+            : null;
+
+    /// <summary>The same of prices without tax: null where the price contains it.</summary>
+    public static decimal? NetUnitPrice(InvoiceView invoice, InvoiceView.InvoiceLine line) =>
+        invoice.TaxOf(line) is { Inclusive: true } ? null : UnitPrice(line);
 
     /// <summary>0.19 as 19 %.</summary>
     public static string Percent(decimal rate) => string.Create(CultureInfo.InvariantCulture, $"{rate * 100:0.####} %");

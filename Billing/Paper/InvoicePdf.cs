@@ -13,6 +13,11 @@ public static class InvoicePdf
     // The right edges of the columns that stand right-aligned.
     private const double Quantity = 330, Unit = 395, UnitPrice = 470, Amount = Right;
 
+    private const double DetailHeight = 11;
+
+    // What was used at many prices of the book has as many steps; the rest of them is in the invoice's JSON.
+    private const int DetailsMax = 12;
+
     public static byte[] Write(InvoiceDocument document)
     {
         var invoice = document.Invoice;
@@ -20,18 +25,23 @@ public static class InvoicePdf
         {
             sheet.Head(
                 "Invoice", document.Issuer, document.IssuerTaxId, "Bill to", document.Customer, invoice.CustomerTaxId,
-                ("Number", invoice.Number!), ("Date", Date(document.IssueDate)),
-                ("Billing period", Days(document, invoice.BillingPeriod.Start, invoice.BillingPeriod.End)),
-                ("Time zone", invoice.BillingPeriod.TimeZone));
+                [
+                    ("Number", invoice.Number!),
+                    ("Date", Date(document.IssueDate)),
+                    .. document.DueDate is { } due ? [("Payable until", Date(due))] : ((string, string)[])[],
+                    ("Billing period", Days(document, invoice.BillingPeriod.Start, invoice.BillingPeriod.End)),
+                    ("Time zone", invoice.BillingPeriod.TimeZone),
+                ]);
             ColumnNames(sheet);
             foreach (var line in invoice.Lines)
             {
-                if (sheet.Y + 2 * RowHeight > Bottom)
+                var details = Details(document, line);
+                if (sheet.Y + 2 * RowHeight + details.Count * DetailHeight > Bottom)
                 {
                     sheet.NextPage();
                     ColumnNames(sheet);
                 }
-                Line(sheet, document, line);
+                Line(sheet, line, details);
             }
 
             var credit = invoice is { CreditApplied.MinorUnits: 0, ToWallet.MinorUnits: 0 } ? 0 : 2;
@@ -52,20 +62,45 @@ public static class InvoicePdf
         sheet.Rule();
     }
 
-    private static void Line(Sheet sheet, InvoiceDocument document, InvoiceView.InvoiceLine line)
+    private static void Line(Sheet sheet, InvoiceView.InvoiceLine line, IReadOnlyList<(string Text, string? Amount)> details)
     {
         sheet.Text(sheet.Fitting(line.Description, Plain, 190), Plain, Left);
         sheet.RightText(InvoiceDocument.Grouped(line.Quantity), Plain, Quantity);
         sheet.RightText(sheet.Fitting(line.Unit, Plain, Unit - Quantity - 5), Plain, Unit);
-        sheet.RightText(line.UnitAmount is { } each ? InvoiceDocument.Grouped(each) : "see tiers", Plain, UnitPrice);
+        if (InvoiceDocument.UnitPrice(line) is { } each)
+            sheet.RightText(InvoiceDocument.Grouped(each), Plain, UnitPrice);
         sheet.RightText(InvoiceDocument.Grouped(line.Amount), Plain, Amount);
         sheet.Y += RowHeight;
-        if (line.Kind is LineKind.LateUsage)
+        if (details.Count == 0)
+            return;
+
+        sheet.Y -= 3;
+        foreach (var (text, amount) in details)
         {
-            sheet.Y -= 4;
-            sheet.Text($"for {Days(document, line.WindowStart, line.WindowEnd)}", Small, Left);
-            sheet.Y += RowHeight;
+            sheet.Text(sheet.Fitting(text, Small, Unit - Left - 15), Small, Left + 10);
+            if (amount is not null)
+                sheet.RightText(amount, Small, UnitPrice);
+            sheet.Y += DetailHeight;
         }
+
+        sheet.Y += 4;
+    }
+
+    // What the line is for where that is not the invoice's period, and how its amount came about.
+    private static IReadOnlyList<(string Text, string? Amount)> Details(InvoiceDocument document, InvoiceView.InvoiceLine line)
+    {
+        var period = document.Invoice.BillingPeriod;
+        var steps = line.Breakdown ?? [];
+        return
+        [
+            .. (line.WindowStart, line.WindowEnd) == (period.Start, period.End)
+                ? []
+                : ((string, string?)[])[($"for {Days(document, line.WindowStart, line.WindowEnd)}", null)],
+            .. steps.Take(DetailsMax).Select(step => (StepText.Of(step, document.Zone), (string?)InvoiceDocument.Grouped(step.Amount))),
+            .. steps.Count > DetailsMax
+                ? [(string.Create(CultureInfo.InvariantCulture, $"and {steps.Count - DetailsMax} more"), null)]
+                : ((string, string?)[])[],
+        ];
     }
 
     private static void Totals(Sheet sheet, InvoiceView invoice)

@@ -35,6 +35,7 @@ public static class InvoiceUbl
             new XElement(Cbc + "ID", invoice.Number),
             new XElement(Cbc + "UUID", invoice.InvoiceId),
             new XElement(Cbc + "IssueDate", Date(document.IssueDate)),
+            document.DueDate is { } due ? new XElement(Cbc + "DueDate", Date(due)) : null,
             new XElement(Cbc + "InvoiceTypeCode", CommercialInvoice),
             new XElement(Cbc + "DocumentCurrencyCode", invoice.Total.Currency),
             Period(document, invoice.BillingPeriod.Start, invoice.BillingPeriod.End),
@@ -77,7 +78,7 @@ public static class InvoiceUbl
             new XElement(Cbc + "Name", line.Description),
             line.Meter is null ? null : new XElement(Cac + "SellersItemIdentification", new XElement(Cbc + "ID", line.Meter)),
             document.Invoice.TaxOf(line) is { } tax ? Category("ClassifiedTaxCategory", tax, withReason: false) : null),
-        line.UnitAmount is not { } each || document.Invoice.TaxOf(line) is { Inclusive: true }
+        InvoiceDocument.NetUnitPrice(document.Invoice, line) is not { } each
             ? null
             : new XElement(
                 Cac + "Price",
