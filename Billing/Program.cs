@@ -81,6 +81,9 @@ builder.Services
     .AddSingleton<RollUpUsage>()
     .AddHostedService<UsageMonths>()
     .AddHostedService<UsageRoller>()
+    .AddSingleton<SealUsage>()
+    .AddSingleton<UsageSealer>()
+    .AddHostedService(services => services.GetRequiredService<UsageSealer>())
     .AddHostedService<BootstrapOperator>();
 builder.AddPlatformBus("billing", bus =>
 {

@@ -8,8 +8,13 @@ namespace Platform.EventStore;
 /// </summary>
 public sealed class RoundTrip(NpgsqlConnection connection)
 {
+    private const int DefaultTimeoutSeconds = 30;
+
     private readonly List<NpgsqlBatchCommand> commands = [];
     private readonly List<Func<NpgsqlDataReader, CancellationToken, Task>> answers = [];
+
+    /// <summary>How long all of it may take; 0 is as long as it takes.</summary>
+    public int TimeoutSeconds { get; init; } = DefaultTimeoutSeconds;
 
     /// <summary>Adds a query; its answer is there once all were sent.</summary>
     public Answer<T> Ask<T>(
@@ -46,7 +51,7 @@ public sealed class RoundTrip(NpgsqlConnection connection)
         if (commands.Count == 0)
             return;
 
-        await using var batch = new NpgsqlBatch(connection);
+        await using var batch = new NpgsqlBatch(connection) { Timeout = TimeoutSeconds };
         foreach (var command in commands)
             batch.BatchCommands.Add(command);
         await using (var reader = await batch.ExecuteReaderAsync(cancellation))

@@ -45,7 +45,7 @@ internal sealed record Closing(
         IReadOnlyList<(Discount Discount, Answer<Loaded<CouponRedemption>> Redemption)> Redemptions);
 
     private sealed record Asked(
-        Answer<long> Newest, Answer<IReadOnlyList<string>> Behind, Answer<InvoiceTerms.Records> Terms, Answer<Loaded<Tenant>> Tenant,
+        Answer<long> Newest, Answer<IReadOnlyList<string>> Behind, Answer<IReadOnlyList<string>> Unsealed, Answer<InvoiceTerms.Records> Terms, Answer<Loaded<Tenant>> Tenant,
         Answer<Loaded<Wallet>> Wallet, IReadOnlyList<(SubscriptionId Id, Answer<Loaded<Subscription>> Loaded)> Subscriptions);
 
     private readonly InvoiceId invoiceId = InvoiceId.New();
@@ -66,7 +66,8 @@ internal sealed record Closing(
 
     /// <summary>Reads what does not depend on anything.</summary>
     public void Ask(RoundTrip together) => asked = new(
-        PeriodUsage.NewestPosition(together, Tenant), RollUpUsage.BehindOf(together, Tenant), InvoiceTerms.OfTenant(together, Tenant),
+        PeriodUsage.NewestPosition(together, Tenant), RollUpUsage.BehindOf(together, Tenant), SealUsage.BehindOf(together, Tenant),
+        InvoiceTerms.OfTenant(together, Tenant),
         Transaction.Load<Tenant, TenantEvent>(Tenants.Tenant.Stream(Tenant), together),
         Transaction.Load<Wallet, WalletEvent>(Wallet.Stream(Tenant), together),
         [.. Ids.Select(id => (id, Transaction.Load<Subscription, SubscriptionEvent>(Subscription.Stream(Tenant, id), together)))]);
@@ -149,7 +150,9 @@ internal sealed record Closing(
             return;
 
         // 4 bind the events that it counts, so that each can be proved
-        var (tree, head) = await UsageTree.Of(Transaction.Connection, Tenant, content.Usage, cancellation);
+        await SealUsage.CatchUp(
+            Transaction, asked.Unsealed.Value, content.Usage.Types.Select(it => it.Type).ToHashSet(StringComparer.Ordinal), cancellation);
+        var tree = await UsageTree.OfSeals(Transaction.Connection, Tenant, content.Usage, cancellation);
         tree.Record(together, Tenant, invoiceId);
         var draft = DraftInvoice.Decide(new(invoiceId, Tenant, content, at, Threshold is not null), Invoice.Initial);
         var invoice = Fold.After(Invoice.Initial, draft.Events);
@@ -161,7 +164,7 @@ internal sealed record Closing(
             appends.Add(new(Wallet.Stream(Tenant), walletVersion, settled.Events));
 
         made = new(
-            content, head, invoice, draft.Events, [.. settled.Events.OfType<CreditConsumed>().SelectMany(it => it.Parts)],
+            content, tree.Head, invoice, draft.Events, [.. settled.Events.OfType<CreditConsumed>().SelectMany(it => it.Parts)],
             PaymentTerms.Of(payer.Settings, payer.TimeZone, at),
             [
                 .. content.Discounts.Select(discount => (discount, Transaction.Load<CouponRedemption, CouponRedemptionEvent>(

@@ -2,9 +2,12 @@ using System.Runtime.CompilerServices;
 using System.Text.Json;
 using NodaTime;
 using Npgsql;
+using NpgsqlTypes;
 using Platform.Billing.Subscriptions;
+using Platform.Billing.Usage;
 using Platform.Contracts;
 using Platform.Contracts.Verification;
+using Platform.EventStore;
 
 namespace Platform.Billing.Invoices;
 
@@ -26,7 +29,8 @@ public sealed record InvoicedUsage(IReadOnlyList<BilledType> Types, long Through
 {
     /// <summary>One event that the invoice counts, with the corrections that it counts.</summary>
     public sealed record Leaf(
-        long Position, string Source, string Id, byte[] ContentHash, bool BilledBefore, List<CountedCorrection> Corrections)
+        string Type, Instant Hour, long Position, string Source, string Id, byte[] ContentHash, bool BilledBefore,
+        List<CountedCorrection> Corrections)
     {
         public byte[] Hash() => UsageLeaf.Hash(Source, Id, ContentHash, BilledBefore, Corrections);
     }
@@ -37,17 +41,17 @@ public sealed record InvoicedUsage(IReadOnlyList<BilledType> Types, long Through
         with billed as (
             select * from unnest($2, $3, $4, $5, $6, $7) as each (type, since, until, period_start, period_end, after)
         ), found as (
-            select event.position, event.source, event.id, content_hash, false as billed_before, after
+            select event.type, event.time, event.position, event.source, event.id, content_hash, false as billed_before, after
             from billed join billing.usage_events event
               on tenant_id = $1 and event.type = billed.type and time >= greatest(since, period_start)
              and time < least(until, period_end) and event.position <= $8
             union all
-            select event.position, event.source, event.id, content_hash, false, after
+            select event.type, event.time, event.position, event.source, event.id, content_hash, false, after
             from billed join billing.usage_events event
               on tenant_id = $1 and event.type = billed.type and time >= since and time < least(until, period_start)
              and event.position > after and event.position <= $8
             union all
-            select event.position, event.source, event.id, content_hash, true, billed.after
+            select event.type, event.time, event.position, event.source, event.id, content_hash, true, billed.after
             from billed
             join billing.usage_corrections correction
               on correction.tenant_id = $1 and correction.type = billed.type and correction.time >= since
@@ -56,11 +60,14 @@ public sealed record InvoicedUsage(IReadOnlyList<BilledType> Types, long Through
               on event.tenant_id = $1 and event.source = correction.source and event.id = correction.event_id
              and event.time = correction.time and event.position <= billed.after
         ), counted as (
-            select position, source, id, content_hash, bool_and(billed_before) as billed_before, min(after) as after
-            from found where position >= $9 and position <= $10
-            group by position, source, id, content_hash
+            select type, date_bin('1 hour', time, 'epoch') as hour, position, source, id, content_hash,
+                   bool_and(billed_before) as billed_before, min(after) as after
+            from found
+            where $9 is null
+               or time >= $11 and time < $12 and (type, date_bin('1 hour', time, 'epoch')) in (select * from unnest($9, $10))
+            group by type, time, position, source, id, content_hash
         )
-        select counted.position, counted.source, counted.id, content_hash, billed_before,
+        select counted.type, counted.hour, counted.position, counted.source, counted.id, content_hash, billed_before,
                correction.id, reason, actor, corrected_at, before, after_correction
         from counted
         left join lateral (
@@ -69,31 +76,93 @@ public sealed record InvoicedUsage(IReadOnlyList<BilledType> Types, long Through
             where correction.tenant_id = $1 and correction.source = counted.source and event_id = counted.id
               and correction.position > case when billed_before then counted.after else 0 end and correction.position <= $8
         ) correction on true
-        order by counted.position, correction.position
+        order by counted.type collate "C", counted.hour, counted.position, correction.position
         """;
 
-    /// <summary>The leaves of the invoice's tree in the order of the ledger, read as they are asked for.</summary>
-    /// <param name="from">The first ledger position to read.</param>
-    /// <param name="to">The last one.</param>
+    // Hours of types of which something is counted. Those that lie wholly in a period, and of which nothing was corrected, count all that
+    // the ledger has of them; of the others each event is looked at.
+    private const string Hours =
+        """
+        with billed as (
+            select *, greatest(since, period_start) as starts, least(until, period_end) as ends, least(until, period_start) as late_until
+            from unnest($2, $3, $4, $5, $6, $7) as each (type, since, until, period_start, period_end, after)
+        ), corrected as materialized (
+            select type, date_bin('1 hour', time, 'epoch') as hour, max(position) as position from billing.usage_corrections
+            where tenant_id = $1 and type = any ($2) and position <= $8 group by 1, 2
+        ), hours as (
+            select seal.type, seal.hour, seal.hour >= starts and seal.hour + interval '1 hour' <= ends as whole
+            from billed join billing.usage_seals seal
+              on seal.tenant_id = $1 and seal.type = billed.type
+             and seal.hour > starts - interval '1 hour' and seal.hour < ends and seal.part = 0
+            where starts < ends
+            union all
+            select seal.type, seal.hour, false
+            from billed join billing.usage_seals seal
+              on seal.tenant_id = $1 and seal.type = billed.type and seal.last_position > after
+             and seal.hour > since - interval '1 hour' and seal.hour < late_until
+            union all
+            select corrected.type, corrected.hour, false
+            from billed join corrected
+              on corrected.type = billed.type and corrected.position > after
+             and corrected.hour > since - interval '1 hour' and corrected.hour < late_until
+        ), counted as (
+            select type, hour, bool_or(whole) and not exists (
+                select from corrected where corrected.type = hours.type and corrected.hour = hours.hour) as whole
+            from hours group by type, hour
+        )
+        select counted.type, counted.hour, seal.first_position, seal.size, seal.peaks
+        from counted left join billing.usage_seals seal
+          on whole and seal.tenant_id = $1 and seal.type = counted.type and seal.hour = counted.hour
+        order by counted.type collate "C", counted.hour, seal.part
+        """;
+
+    /// <param name="Seal">What is bound of it already; null where the events of the hour are to be looked at.</param>
+    public sealed record CountedHour(string Type, Instant Hour, SealedPart? Seal);
+
+    public sealed record SealedPart(long FirstPosition, int Size, byte[] Root);
+
+    /// <summary>The hours that something is counted of, each part of them, in the order of the tree. Read where the ledger is bound to its end.</summary>
+    public async Task<IReadOnlyList<CountedHour>> CountedHours(NpgsqlConnection connection, TenantId tenant, CancellationToken cancellation)
+    {
+        var together = new RoundTrip(connection);
+        var hours = together.Rows(
+            Hours,
+            row => new CountedHour(row.GetString(0), row.Instant(1), row.IsDBNull(2) ? null : new(
+                row.GetInt64(2), row.GetInt32(3), new GrowingMerkleTree(row.GetInt32(3), SealUsage.Peaks(row.GetFieldValue<byte[]>(4))).Root())),
+            [Sql.P(tenant.Value), .. Columns(), Sql.P(Through)]);
+        await together.Send(cancellation);
+        return hours.Value;
+    }
+
+    /// <summary>The leaves of the invoice's tree in its order, read as they are asked for.</summary>
+    /// <param name="hours">Only those of these hours of these types; null for all.</param>
     public async IAsyncEnumerable<Leaf> Leaves(
-        NpgsqlConnection connection, TenantId tenant, long from, long to, [EnumeratorCancellation] CancellationToken cancellation)
+        NpgsqlConnection connection, TenantId tenant, IReadOnlyList<(string Type, Instant Hour)>? hours,
+        [EnumeratorCancellation] CancellationToken cancellation)
     {
         await using var command = connection.Command(
             Counted,
-            [Sql.P(tenant.Value), .. Columns(), Sql.P(Through), Sql.P(from), Sql.P(to)]);
+            [
+                Sql.P(tenant.Value), .. Columns(), Sql.P(Through),
+                new() { Value = hours is null ? DBNull.Value : hours.Select(it => it.Type).ToArray(), NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.Text },
+                new() { Value = hours is null ? DBNull.Value : hours.Select(it => it.Hour.ToDateTimeUtc()).ToArray(), NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.TimestampTz },
+                Sql.Optional(hours?.Min(it => it.Hour)), Sql.Optional(hours?.Max(it => it.Hour) + Duration.FromHours(1)),
+            ]);
         command.CommandTimeout = 0; // many events are sorted before the first row comes
         await using var row = await command.ExecuteReaderAsync(cancellation);
         Leaf? leaf = null;
         while (await row.ReadAsync(cancellation))
         {
-            if (leaf?.Position != row.GetInt64(0))
+            if (leaf?.Position != row.GetInt64(2))
             {
                 if (leaf is not null)
                     yield return leaf;
-                leaf = new(row.GetInt64(0), row.GetString(1), row.GetString(2), row.GetFieldValue<byte[]>(3), row.GetBoolean(4), []);
+                leaf = new(
+                    row.GetString(0), row.Instant(1), row.GetInt64(2), row.GetString(3), row.GetString(4), row.GetFieldValue<byte[]>(5),
+                    row.GetBoolean(6), []);
             }
 
-            if (!row.IsDBNull(5))
+            if (!row.IsDBNull(7))
                 leaf.Corrections.Add(Correction(row));
         }
 
@@ -110,8 +179,8 @@ public sealed record InvoicedUsage(IReadOnlyList<BilledType> Types, long Through
     ];
 
     private static CountedCorrection Correction(NpgsqlDataReader row) => new(
-        row.GetGuid(5), row.GetString(6), row.GetString(7), row.Instant(8), Data(row.GetString(9)),
-        row.IsDBNull(10) ? null : Data(row.GetString(10)));
+        row.GetGuid(7), row.GetString(8), row.GetString(9), row.Instant(10), Data(row.GetString(11)),
+        row.IsDBNull(12) ? null : Data(row.GetString(12)));
 
     private static Dictionary<string, string> Data(string json) =>
         JsonSerializer.Deserialize(json, BillingJson.Default.DictionaryStringString)!;

@@ -1,4 +1,5 @@
 using Microsoft.AspNetCore.Http.HttpResults;
+using NodaTime;
 using Npgsql;
 using Platform.Contracts;
 using Platform.Contracts.Verification;
@@ -32,25 +33,27 @@ public static class ProveUsage
             caller.TenantId,
             async connection =>
                 await UsageTree.Find(connection, caller.TenantId, id, cancellation) is { } tree
-                && await Position(connection, caller.TenantId, source!, event_id!, cancellation) is { } position
-                    ? await tree.Locate(connection, caller.TenantId, position, cancellation)
+                && await Event(connection, caller.TenantId, source!, event_id!, cancellation) is var (type, time, position)
+                    ? await tree.Locate(connection, caller.TenantId, type, time, position, cancellation)
                     : null,
             cancellation);
-        return found is var (leaf, index, path)
+        return found is { Leaf: var leaf }
             ? TypedResults.Ok(new UsageProof(
-                id, leaf.Source, leaf.Id, leaf.BilledBefore, leaf.Corrections, Convert.ToHexStringLower(leaf.Hash()), index, head.Size,
-                [.. path.Select(Convert.ToHexStringLower)], head.Root))
+                id, leaf.Source, leaf.Id, leaf.BilledBefore, leaf.Corrections, Convert.ToHexStringLower(leaf.Hash()),
+                found.Part, found.Index, [.. found.Path.Select(Convert.ToHexStringLower)],
+                found.PartIndex, found.PartCount, [.. found.PartPath.Select(Convert.ToHexStringLower)], head.Size, head.Root))
             : Problems.NotFound("usage_event");
     }
 
     private static bool IsName(string? text) => text is { Length: >= 1 and <= 200 } && !text.Any(char.IsControl);
 
-    private static async Task<long?> Position(
+    private static async Task<(string Type, Instant Time, long Position)?> Event(
         NpgsqlConnection connection, TenantId tenant, string source, string id, CancellationToken cancellation)
     {
         await using var command = connection.Command(
-            "select position from billing.usage_events where tenant_id = $1 and source = $2 and id = $3",
+            "select type, time, position from billing.usage_events where tenant_id = $1 and source = $2 and id = $3",
             Sql.P(tenant.Value), Sql.P(source), Sql.P(id));
-        return (long?)await command.ExecuteScalarAsync(cancellation);
+        await using var row = await command.ExecuteReaderAsync(cancellation);
+        return await row.ReadAsync(cancellation) ? (row.GetString(0), row.Instant(1), row.GetInt64(2)) : null;
     }
 }

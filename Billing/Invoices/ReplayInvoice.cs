@@ -65,7 +65,7 @@ public static class ReplayInvoice
                     events.OfType<InvoiceTaxAdded>().SelectMany(tax => tax.TaxRateIds), cancellation);
                 var composed = (await compose.Compose(
                     connection, caller.TenantId, ending, terms, drafted.UsageThrough, cancellation))!;
-                return (composed, (await UsageTree.Of(connection, caller.TenantId, composed.Usage, cancellation)).Head);
+                return (composed, (await UsageTree.OfEvents(connection, caller.TenantId, composed.Usage, cancellation)).Head);
             },
             cancellation);
         var again = DraftInvoice.Decide(new(id, caller.TenantId, content, drafted.At, drafted.Progressive), Invoice.Initial);

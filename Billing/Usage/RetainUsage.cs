@@ -123,6 +123,8 @@ public static class RetainUsage
             """,
             cancellation, Sql.P(end));
         await Execute(connection, $"drop table billing.{table}", cancellation);
+        // Invoices keep the roots of what they count, and nothing comes late to this month any more.
+        await Execute(connection, "delete from billing.usage_seals where hour < $1", cancellation, Sql.P(end));
         await transaction.CommitAsync(cancellation);
         return done;
     }

@@ -1,7 +1,6 @@
 using System.Globalization;
 using NodaTime;
 using Npgsql;
-using NpgsqlTypes;
 using Platform.Billing.Catalog;
 using Platform.Contracts;
 using Platform.EventStore;
@@ -19,8 +18,6 @@ public sealed class RollUpUsage(BillingDatabase database, Documents documents, T
     private const int MetersAtOnce = 40;
 
     private sealed record RolledMeter(MeterVersionId Id, MeterDefinition Definition);
-
-    private sealed record Mark(long Position, string[] Meters);
 
     /// <summary>Everything that is behind, of all tenants: new usage, and usage that a new meter or version reads.</summary>
     public async Task<IReadOnlyList<(TenantId Tenant, string Type)>> Behind(CancellationToken cancellation) =>
@@ -40,9 +37,14 @@ public sealed class RollUpUsage(BillingDatabase database, Documents documents, T
             row => (new TenantId(row.GetGuid(0)), row.GetString(1)),
             cancellation);
 
+    /// <summary>What reads any of these types. A version that is published later is behind, so whoever read this before leaves it to the next look.</summary>
+    public Task<IReadOnlyList<MeterView>> MetersOf(IEnumerable<string> types, CancellationToken cancellation) =>
+        MeterView.OfEventTypes(documents, types, cancellation);
+
     /// <summary>Leaves to another process what that one is rolling up.</summary>
-    public Task RollUp(TenantId tenant, string type, CancellationToken cancellation) => database.WriteShared(
-        connection => RollUp(connection, tenant, type, patient: false, again: false, cancellation), cancellation);
+    /// <param name="meters">As <see cref="MetersOf"/> gave them.</param>
+    public Task RollUp(TenantId tenant, string type, IReadOnlyList<MeterView> meters, CancellationToken cancellation) => database.WriteShared(
+        connection => RollUp(connection, tenant, type, meters, patient: false, again: false, cancellation), cancellation);
 
     /// <summary>The tenant's types that are behind: most often none, because usage is rolled up within seconds and a period is closed once.</summary>
     public static Answer<IReadOnlyList<string>> BehindOf(RoundTrip together, TenantId tenant) => together.Rows(
@@ -61,7 +63,11 @@ public sealed class RollUpUsage(BillingDatabase database, Documents documents, T
         EventTransaction transaction, IReadOnlyList<string> behind, IReadOnlyList<MeterDefinition> meters, CancellationToken cancellation)
     {
         foreach (var type in behind.Where(type => meters.Any(meter => meter.RollsUp && meter.EventType == type)))
-            await RollUp(transaction.Connection, new(transaction.TenantId), type, patient: true, again: false, cancellation);
+        {
+            await RollUp(
+                transaction.Connection, new(transaction.TenantId), type, await MetersOf([type], cancellation), patient: true, again: false,
+                cancellation);
+        }
     }
 
     /// <summary>
@@ -77,86 +83,74 @@ public sealed class RollUpUsage(BillingDatabase database, Documents documents, T
             cancellation);
         foreach (var (tenant, type) in marks)
         {
+            var meters = await MetersOf([type], cancellation);
             await database.WriteShared(
-                connection => RollUp(connection, tenant, type, patient: true, again: true, cancellation), cancellation);
+                connection => RollUp(connection, tenant, type, meters, patient: true, again: true, cancellation), cancellation);
         }
 
         return marks.Count;
     }
 
+    /// <param name="meters">Every version of every meter that reads the type.</param>
     private async Task RollUp(
-        NpgsqlConnection connection, TenantId tenant, string type, bool patient, bool again, CancellationToken cancellation)
+        NpgsqlConnection connection, TenantId tenant, string type, IReadOnlyList<MeterView> meters, bool patient, bool again,
+        CancellationToken cancellation)
     {
-        // 1 take the watermark
-        if (await Take(connection, tenant, type, patient, cancellation) is not { } mark)
-            return;
+        // A new meter over old events takes as long as it takes.
+        var together = new RoundTrip(connection) { TimeoutSeconds = 0 };
 
-        // 2 see how far the ledger is, and who reads it; the catalog only grows, so nobody is missing whom the watermark names
-        var through = await Head(connection, tenant, type, cancellation);
-        var meters = (await MeterView.OfEventTypes(documents, [type], cancellation))
-            .SelectMany(meter => meter.Versions.Select(it => new RolledMeter(new(meter.MeterId, it.Version), it.Definition)))
-            .Where(meter => meter.Definition.RollsUp)
-            .ToList();
-
-        // 3 add what is new, and for who is new all
-        if (again)
-            await Delete(connection, tenant, meters, cancellation);
-        var known = meters.Where(meter => !again && mark.Meters.Contains(meter.Id.ToString())).ToList();
-        await Add(connection, tenant, type, mark.Position, through, known, again, cancellation);
-        await Add(connection, tenant, type, after: 0, through, [.. meters.Except(known)], again, cancellation);
-
-        // 4 move the watermark
-        await Execute(
-            connection,
-            "update billing.usage_rollup_marks set position = $3, reached_at = $4, meters = $5 where tenant_id = $1 and type = $2",
-            cancellation,
-            Sql.P(tenant.Value), Sql.P(type), Sql.P(through), Sql.P(clock.Now()), Sql.P([.. meters.Select(meter => meter.Id.ToString())]));
-    }
-
-    private static async Task<Mark?> Take(
-        NpgsqlConnection connection, TenantId tenant, string type, bool patient, CancellationToken cancellation)
-    {
-        await Execute(
-            connection,
+        // 1 take the watermark, and see how far the ledger is once it is had
+        together.Write(
             """
             insert into billing.usage_rollup_marks (tenant_id, type, position, reached_at, meters)
             select tenant_id, type, 0, '-infinity', '{}' from billing.usage_heads where tenant_id = $1 and type = $2
             on conflict do nothing
             """,
-            cancellation,
             Sql.P(tenant.Value), Sql.P(type));
-        await using var command = connection.Command(
+        var marks = together.Rows(
             $"""
             select position, meters from billing.usage_rollup_marks where tenant_id = $1 and type = $2
             for update {(patient ? "" : "skip locked")}
             """,
+            row => (Position: row.GetInt64(0), Meters: row.GetFieldValue<string[]>(1)),
             Sql.P(tenant.Value), Sql.P(type));
-        await using var reader = await command.ExecuteReaderAsync(cancellation);
-        return await reader.ReadAsync(cancellation) ? new(reader.GetInt64(0), reader.GetFieldValue<string[]>(1)) : null;
+        var heads = together.Rows(
+            "select position from billing.usage_heads where tenant_id = $1 and type = $2", row => row.GetInt64(0),
+            Sql.P(tenant.Value), Sql.P(type));
+        await together.Send(cancellation);
+        if (marks.Value is not [var mark])
+            return;
+
+        // 2 add what is new, and for who is new all; the catalog only grows, so nobody is missing whom the watermark names
+        var through = heads.Value[0];
+        var versions = meters
+            .SelectMany(meter => meter.Versions.Select(it => new RolledMeter(new(meter.MeterId, it.Version), it.Definition)))
+            .Where(meter => meter.Definition.RollsUp)
+            .ToList();
+        if (again)
+            Delete(together, tenant, versions);
+        var known = versions.Where(meter => !again && mark.Meters.Contains(meter.Id.ToString())).ToList();
+        Add(together, tenant, type, mark.Position, through, known, again);
+        Add(together, tenant, type, after: 0, through, [.. versions.Except(known)], again);
+
+        // 3 move the watermark
+        together.Write(
+            "update billing.usage_rollup_marks set position = $3, reached_at = $4, meters = $5 where tenant_id = $1 and type = $2",
+            Sql.P(tenant.Value), Sql.P(type), Sql.P(through), Sql.P(clock.Now()),
+            Sql.P([.. versions.Select(meter => meter.Id.ToString())]));
+        await together.Send(cancellation);
     }
 
-    private static async Task<long> Head(NpgsqlConnection connection, TenantId tenant, string type, CancellationToken cancellation)
-    {
-        await using var command = connection.Command(
-            "select position from billing.usage_heads where tenant_id = $1 and type = $2", Sql.P(tenant.Value), Sql.P(type));
-        return (long)(await command.ExecuteScalarAsync(cancellation))!;
-    }
-
-    private static Task Delete(
-        NpgsqlConnection connection, TenantId tenant, IReadOnlyList<RolledMeter> meters, CancellationToken cancellation) => Execute(
-        connection,
+    private static void Delete(RoundTrip together, TenantId tenant, IReadOnlyList<RolledMeter> meters) => together.Write(
         """
         delete from billing.usage_rollups
         where tenant_id = $1 and meter_id = any($2)
           and date_trunc('month', hour, 'UTC') <> all (array(select month from billing.usage_gone_months))
         """,
-        cancellation,
-        Sql.P(tenant.Value),
-        new() { Value = meters.Select(meter => meter.Id.Meter.Value).Distinct().ToArray(), NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.Uuid });
+        Sql.P(tenant.Value), Sql.P([.. meters.Select(meter => meter.Id.Meter.Value).Distinct()]));
 
-    private static async Task Add(
-        NpgsqlConnection connection, TenantId tenant, string type, long after, long through, IReadOnlyList<RolledMeter> meters, bool again,
-        CancellationToken cancellation)
+    private static void Add(
+        RoundTrip together, TenantId tenant, string type, long after, long through, IReadOnlyList<RolledMeter> meters, bool again)
     {
         if (after == through)
             return;
@@ -166,8 +160,7 @@ public sealed class RollUpUsage(BillingDatabase database, Documents documents, T
                 [Sql.P(tenant.Value), Sql.P(type), Sql.P(after), Sql.P(through), new NpgsqlParameter<bool> { TypedValue = again }];
             var sums = string.Join("\n    union all\n", some.Select(meter => Sums(meter, Name)));
             var once = some.Length == 1 ? "not materialized" : "materialized";
-            await Execute(
-                connection,
+            together.Write(
                 // What is gone cannot be read again: its corrections alone would be wrong.
                 $"""
                 with entries as {once} (
@@ -182,7 +175,6 @@ public sealed class RollUpUsage(BillingDatabase database, Documents documents, T
                 set quantity = rolled.quantity + excluded.quantity, events = rolled.events + excluded.events,
                     quantities = rolled.quantities + excluded.quantities
                 """,
-                cancellation,
                 [.. parameters]);
 
             string Name(NpgsqlParameter parameter)
@@ -207,14 +199,5 @@ public sealed class RollUpUsage(BillingDatabase database, Documents documents, T
                 from entries where {where} offset 0) read
             group by hour, dimensions
             """;
-    }
-
-    private static async Task Execute(
-        NpgsqlConnection connection, string sql, CancellationToken cancellation, params NpgsqlParameter[] parameters)
-    {
-        await using var command = connection.Command(sql, parameters);
-        // A new meter over old events takes as long as it takes.
-        command.CommandTimeout = 0;
-        await command.ExecuteNonQueryAsync(cancellation);
     }
 }

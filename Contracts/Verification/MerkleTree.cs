@@ -76,9 +76,23 @@ public static class MerkleTree
 public sealed class GrowingMerkleTree
 {
     // The largest subtree first.
-    private readonly List<byte[]> whole = [];
+    private readonly List<byte[]> whole;
+
+    public GrowingMerkleTree() => whole = [];
+
+    /// <summary>A tree that was put away as its size and its <see cref="Peaks"/>.</summary>
+    public GrowingMerkleTree(long size, IEnumerable<byte[]> peaks)
+    {
+        whole = [.. peaks];
+        Size = size;
+        if (whole.Count != BitOperations.PopCount((ulong)size))
+            throw new ArgumentException($"A tree of {size} leaves does not have {whole.Count} whole subtrees.", nameof(peaks));
+    }
 
     public long Size { get; private set; }
+
+    /// <summary>The roots of its whole subtrees, the largest first.</summary>
+    public IReadOnlyList<byte[]> Peaks => whole;
 
     public void Add(byte[] hash)
     {

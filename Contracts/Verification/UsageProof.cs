@@ -8,7 +8,7 @@ public sealed record ReportedUsage(
 
 /// <summary>The usage events that an invoice counts, bound by one hash.</summary>
 /// <param name="Size">How many events.</param>
-/// <param name="Root">Root of the Merkle tree over them, SHA-256 in lower-case hexadecimal.</param>
+/// <param name="Root">Over them all (<see cref="UsagePart.Root"/>), SHA-256 in lower-case hexadecimal.</param>
 public sealed record UsageTreeHead(long Size, string Root);
 
 /// <summary>What must be known of an invoice to verify usage by it.</summary>
@@ -19,11 +19,17 @@ public sealed record ProvingInvoice(InvoiceId InvoiceId, string? Number, UsageTr
 /// <param name="BilledBefore">The event itself is on an earlier invoice; this one counts only the corrections.</param>
 /// <param name="Corrections">Those that the invoice counts, in the order in which they were made.</param>
 /// <param name="Leaf">The leaf's hash, see <see cref="UsageLeaf"/>.</param>
-/// <param name="Index">The leaf's place; 0 for the first.</param>
-/// <param name="AuditPath">From the leaf's sibling to the root's child.</param>
+/// <param name="Part">The part of the tree that the leaf is in.</param>
+/// <param name="Index">The leaf's place in its part; 0 for the first.</param>
+/// <param name="AuditPath">From the leaf's sibling to the part's root's child.</param>
+/// <param name="PartIndex">The part's place; 0 for the first.</param>
+/// <param name="PartCount">How many parts there are.</param>
+/// <param name="PartPath">From the part's sibling to the child of the root over the parts.</param>
+/// <param name="TreeSize">How many events the invoice counts.</param>
 public sealed record UsageProof(
     InvoiceId InvoiceId, string Source, string EventId, bool BilledBefore, IReadOnlyList<CountedCorrection> Corrections, string Leaf,
-    long Index, long TreeSize, IReadOnlyList<string> AuditPath, string Root)
+    UsagePart Part, long Index, IReadOnlyList<string> AuditPath, long PartIndex, long PartCount, IReadOnlyList<string> PartPath,
+    long TreeSize, string Root)
 {
     private const int HashLength = 64;
 
@@ -49,22 +55,27 @@ public sealed record UsageProof(
             BilledBefore, Corrections);
         if (Leaf != Convert.ToHexStringLower(leaf))
             return new("leaf_differs", "The leaf is not the hash of this event and its corrections.");
-        if (!AuditPath.All(IsHash)
-            || MerkleTree.RootFrom(leaf, Index, TreeSize, AuditPath.Select(Convert.FromHexString)) is not { } root
-            || Root != Convert.ToHexStringLower(root))
+        if (Part.Type != reported.Type || Part.Hour != UsagePart.HourOf(reported.Time))
+            return new("part_differs", "The part is of another type or hour than the event.");
+        if (RootFrom(leaf, Index, Part.Size, AuditPath) is not { } part
+            || RootFrom(Part.Hash(part), PartIndex, PartCount, PartPath) is not { } parts
+            || Root != Convert.ToHexStringLower(UsagePart.Root(TreeSize, PartCount, parts)))
         {
-            return new("path_broken", "The path does not lead from the leaf to the root.");
+            return new("path_broken", "The paths do not lead from the leaf to the root.");
         }
 
         return null;
     }
 
+    private static byte[]? RootFrom(byte[] hash, long index, long size, IReadOnlyList<string> path) =>
+        path.All(IsHash) ? MerkleTree.RootFrom(hash, index, size, path.Select(Convert.FromHexString)) : null;
+
     private static bool IsHash(string text) => text.Length == HashLength && text.All(char.IsAsciiHexDigitLower);
 }
 
 /// <param name="Code">
-/// <c>invoice_open</c>, <c>invoice_differs</c>, <c>size_differs</c>, <c>root_differs</c>, <c>event_differs</c>, <c>leaf_differs</c> or
-/// <c>path_broken</c>.
+/// <c>invoice_open</c>, <c>invoice_differs</c>, <c>size_differs</c>, <c>root_differs</c>, <c>event_differs</c>, <c>leaf_differs</c>,
+/// <c>part_differs</c> or <c>path_broken</c>.
 /// </param>
 /// <param name="Problem">The same for people.</param>
 public sealed record UsageProofFault(string Code, string Problem);

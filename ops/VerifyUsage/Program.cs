@@ -18,7 +18,7 @@ try
     if (proof.Verify(reported, invoice) is { } fault)
         return Fail($"{fault.Code}: {fault.Problem}");
 
-    var place = $"number {proof.Index + 1} of {proof.TreeSize}";
+    var place = $"one of {proof.TreeSize}, in the hour of {proof.Part.Hour}";
     Console.WriteLine($"Verified: invoice {invoice.Number} counts event {reported.Id} of {reported.Source} as {place}.");
     Console.WriteLine(proof.BilledBefore ? "Reported, on an earlier invoice:" : "Reported:");
     Say(reported.Data);

@@ -25,12 +25,15 @@ namespace Platform.Benchmarks;
 /// <c>invoices [--tenants 10000] [--events 1000000]</c>: one close of a month for all tenants, each with a plan of three charges, by the
 /// code that the recurring run calls, durably (fsync on), usage trees and ledger postings included. Shown are invoices per second, the
 /// time of each tenant's close, the database's bytes per invoice, and beside it one SQL statement that merely sums the same roll-ups
-/// per tenant and meter. Run it with one and with ten million events: the cost follows roll-ups. Needs PLATFORM_POSTGRES and
-/// PLATFORM_RABBITMQ.
+/// per tenant and meter. Run it with one and with ten million events, which are in as many hours: the cost follows roll-ups. Usage is
+/// rolled up and bound before the close begins, as it is all month. Needs PLATFORM_POSTGRES and PLATFORM_RABBITMQ.
 /// </summary>
 internal sealed class InvoiceBenchmark(WebApplicationFactory<BillingDatabase> billing, NpgsqlDataSource owner, int tenants, int events)
 {
     private const int Setters = 16;
+
+    // In so many hours of one type each a tenant uses anything, however many events that are: so there are as many roll-ups in each run.
+    private const int HoursOfUse = 100;
     private const string OperatorKey = BillingProcess.OperatorKey;
     private static readonly string[] types = ["bench.tokens", "bench.calls", "bench.gpu"];
 
@@ -138,6 +141,9 @@ internal sealed class InvoiceBenchmark(WebApplicationFactory<BillingDatabase> bi
         }
 
         Console.WriteLine($"rolled up {watch.Elapsed.TotalSeconds:N0} s later, {await Scalar("select count(*) from billing.usage_rollups"):N0} roll-ups");
+        watch.Restart();
+        await billing.Services.GetRequiredService<UsageSealer>().SealAll(CancellationToken.None);
+        Console.WriteLine($"bound in {watch.Elapsed.TotalSeconds:N0} s, {await Scalar("select count(*) from billing.usage_seals"):N0} parts");
         await using var vacuum = owner.CreateCommand("vacuum analyze");
         vacuum.CommandTimeout = 0;
         await vacuum.ExecuteNonQueryAsync();
@@ -172,11 +178,12 @@ internal sealed class InvoiceBenchmark(WebApplicationFactory<BillingDatabase> bi
 
     private IReadOnlyList<UsageEvent> Usage(int count)
     {
-        var step = (end - start) / Math.Max(count, 1);
+        var step = (end - start) / HoursOfUse;
         return
         [
             .. Enumerable.Range(0, count).Select(at => new UsageEvent(
-                "gateway", Guid.CreateVersion7().ToString(), types[at % types.Length], Subject: null, (start + step * at).ToMicroseconds(),
+                "gateway", Guid.CreateVersion7().ToString(), types[at % HoursOfUse % types.Length], Subject: null,
+                (start + step * (at % HoursOfUse)).ToMicroseconds(),
                 new Dictionary<string, string> { ["units"] = (at % 97 + 1).ToString(CultureInfo.InvariantCulture) })),
         ];
     }

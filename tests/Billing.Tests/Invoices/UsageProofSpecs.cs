@@ -1,12 +1,14 @@
 using System.Text.Json;
 using FsCheck;
 using FsCheck.Fluent;
+using Microsoft.Extensions.DependencyInjection;
 using NodaTime;
 using NodaTime.Text;
 using Platform.Billing.Tests.Http;
 using Platform.Contracts;
 using Platform.Contracts.Verification;
 using static Platform.Billing.Tests.Usage.UsageCorrectionSpecs;
+using UsageSealer = Platform.Billing.Usage.UsageSealer;
 
 namespace Platform.Billing.Tests.Invoices;
 
@@ -71,7 +73,7 @@ public sealed class UsageProofSpecs(OwnBillingHost billing) : IClassFixture<OwnB
         Size(second).ShouldBe(2);
 
         Size(third).ShouldBe(0);
-        Root(third).ShouldBe(Convert.ToHexStringLower(MerkleTree.Root([])));
+        Root(third).ShouldBe(Convert.ToHexStringLower(UsagePart.Root(0, 0, MerkleTree.Root([]))));
         await Refused(Proof(tenant, first, "late"), 404, "usage_event.not_found");
         await Refused(Proof(tenant, third, "known"), 404, "usage_event.not_found");
     }
@@ -82,17 +84,20 @@ public sealed class UsageProofSpecs(OwnBillingHost billing) : IClassFixture<OwnB
         var (tenant, subscription) = await New();
         var events = Enumerable.Range(0, 5000).Select(number => Call($"{number}", 1, noon - Duration.FromSeconds(number + 1))).ToArray();
         (await Send(tenant, events)).Json.GetProperty("accepted").GetInt32().ShouldBe(5000);
-        // Two rows of one event at the end of a chunk do not move the next one.
+        // Two rows of one event at the end of a part do not move the next one.
         await Correct(tenant.Admin, "amend", "1023", new { calls = "2" });
         await Correct(tenant.Admin, "amend", "1023", new { calls = "3" });
         var invoice = await Close(tenant, subscription);
 
         Size(invoice).ShouldBe(5000);
-        foreach (var index in new[] { 0, 1, 1022, 1023, 1024, 2047, 2048, 3333, 4095, 4096, 4999 })
+        // The first 3,600 are of the hour before noon, the others of the hour before that, which has two parts.
+        foreach (var number in new[] { 0, 1, 1022, 1023, 1024, 2047, 2048, 3333, 3599, 3600, 4095, 4096, 4623, 4624, 4999 })
         {
-            var proof = await Proved(tenant, invoice, events[index]);
-            proof.Index.ShouldBe(index, "in the order of the ledger");
-            proof.AuditPath.Count.ShouldBeLessThanOrEqualTo(13);
+            var proof = await Proved(tenant, invoice, events[number]);
+            var (before, place) = number < 3600 ? (2, number) : (0, number - 3600);
+            (proof.PartIndex, proof.Index).ShouldBe((before + place / 1024, place % 1024), "in the order of the ledger");
+            proof.PartCount.ShouldBe(6);
+            proof.AuditPath.Count.ShouldBeLessThanOrEqualTo(10);
         }
     }
 
@@ -139,6 +144,9 @@ public sealed class UsageProofSpecs(OwnBillingHost billing) : IClassFixture<OwnB
         var (ledger, invoices, place) = (new Dictionary<int, Said>(), new List<Invoiced>(), 0);
         foreach (var step in steps.Append(new(StepKind.Close, Id: 0, Days: 0, Read: false)))
         {
+            // What is bound while the period runs grows from there.
+            if (step.Id % 2 == 0)
+                await billing.Services.GetRequiredService<UsageSealer>().SealAll(BillingHost.Cancellation);
             switch (step.Kind)
             {
                 case StepKind.Send:
@@ -165,7 +173,10 @@ public sealed class UsageProofSpecs(OwnBillingHost billing) : IClassFixture<OwnB
 
         foreach (var invoice in invoices)
         {
-            var counted = new List<(int Place, long Index)>();
+            // A replay reads each event again.
+            var replay = (await tenant.Viewer.Get($"/v1/invoices/{Id(invoice.Json)}/replay")).Json;
+            replay.GetProperty("identical").GetBoolean().ShouldBeTrue(replay.ToString());
+            var counted = new List<(int Place, UsageProof Proof)>();
             foreach (var said in ledger.Values)
             {
                 if (Expected(said, invoice, since) is not { } expected)
@@ -178,11 +189,16 @@ public sealed class UsageProofSpecs(OwnBillingHost billing) : IClassFixture<OwnB
                 (proof.BilledBefore, proof.Corrections.Count).ShouldBe(expected);
                 foreach (var foreign in new[] { said.Event with { Id = "foreign" }, said.Event with { Subject = null } })
                     proof.Verify(foreign, Read(invoice.Json)).ShouldNotBeNull();
-                counted.Add((said.Place, proof.Index));
+                counted.Add((said.Place, proof));
             }
 
             Size(invoice.Json).ShouldBe(counted.Count);
-            counted.OrderBy(it => it.Place).Select((it, index) => it.Index - index).ShouldAllBe(difference => difference == 0);
+            var hours = counted.GroupBy(it => it.Proof.Part.Hour).OrderBy(hour => hour.Key).ToList();
+            foreach (var (number, hour) in hours.Index())
+            {
+                hour.ShouldAllBe(it => it.Proof.PartIndex == number && it.Proof.PartCount == hours.Count && it.Proof.Part.Size == hour.Count());
+                hour.OrderBy(it => it.Place).Select(it => it.Proof.Index).ShouldBe(Enumerable.Range(0, hour.Count()).Select(index => (long)index));
+            }
         }
     }
 

@@ -31,7 +31,7 @@ public sealed class VerifyUsageSpecs(BillingHost billing) : IDisposable
         (await Verify(reported, proof, invoice)).ShouldBe((
             0,
             $"""
-            Verified: invoice {closed.Json.GetProperty("number")} counts event 1 of test as number 1 of 2.
+            Verified: invoice {closed.Json.GetProperty("number")} counts event 1 of test as one of 2, in the hour of 2026-03-10T11:00:00Z.
             Reported:
               calls = 5
             Amended at 2026-03-10T12:00:00Z by {answer.Json.GetProperty("corrections")[0].GetProperty("actor")}: a reason

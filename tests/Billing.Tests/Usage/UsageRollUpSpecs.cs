@@ -19,6 +19,9 @@ public sealed class UsageRollUpSpecs(OwnBillingHost billing) : IClassFixture<Own
 
     private RollUpUsage RollUp => billing.Services.GetRequiredService<RollUpUsage>();
 
+    private async Task RollUpNow(TestTenant tenant, string type) => await RollUp.RollUp(
+        tenant.Id, type, await RollUp.MetersOf([type], BillingHost.Cancellation), BillingHost.Cancellation);
+
     /// <param name="Kind">0 sends, 1 voids, 2 amends, 3 rolls up what there is.</param>
     /// <param name="Minutes">Before now, over months.</param>
     public sealed record Step(int Kind, int Id, string Value, int Minutes, string? Region);
@@ -86,7 +89,7 @@ public sealed class UsageRollUpSpecs(OwnBillingHost billing) : IClassFixture<Own
         var rollers = Enumerable.Range(0, 4).Select(_ => Task.Run(async () =>
         {
             while (!stop.IsCancellationRequested)
-                await RollUp.RollUp(tenant.Id, type, BillingHost.Cancellation);
+                await RollUpNow(tenant, type);
         })).ToList();
 
         await Task.WhenAll(Enumerable.Range(0, 4).Select(async writer =>
@@ -155,7 +158,7 @@ public sealed class UsageRollUpSpecs(OwnBillingHost billing) : IClassFixture<Own
         {
             await Take(tenant, type, counted, order, step);
             if (step.Kind == 3)
-                await RollUp.RollUp(tenant.Id, type, BillingHost.Cancellation);
+                await RollUpNow(tenant, type);
             // Some of it is rolled up by now, and some is not.
             if (order == steps.Count / 2)
                 await Compare(tenant, meters, [.. counted.Values.OfType<CountedEvent>()]);

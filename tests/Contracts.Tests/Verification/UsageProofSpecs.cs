@@ -81,6 +81,13 @@ public class UsageProofSpecs
         { "leaf_differs", proof => proof with { Corrections = [Amended] } },
         { "leaf_differs", proof => proof with { Corrections = [Voided, Amended] } },
         { "leaf_differs", proof => proof with { Corrections = [Amended, Voided with { After = new Dictionary<string, string>() }] } },
+        { "part_differs", proof => proof with { Part = proof.Part with { Type = "storage.gib" } } },
+        { "part_differs", proof => proof with { Part = proof.Part with { Hour = proof.Part.Hour + Duration.FromHours(1) } } },
+        { "path_broken", proof => proof with { Part = proof.Part with { Size = 12 } } },
+        { "path_broken", proof => proof with { PartIndex = 0 } },
+        { "path_broken", proof => proof with { PartCount = 4 } },
+        { "path_broken", proof => proof with { PartPath = [.. proof.PartPath.Skip(1)] } },
+        { "path_broken", proof => proof with { PartPath = proof.AuditPath } },
         { "path_broken", proof => proof with { Index = 4 } },
         { "path_broken", proof => proof with { Index = -1 } },
         { "path_broken", proof => proof with { AuditPath = [.. proof.AuditPath.Reverse()] } },
@@ -161,12 +168,21 @@ public class UsageProofSpecs
                 ? UsageLeaf.Hash(Reported.Source, Reported.Id, Content(Reported), billedBefore: false, corrections)
                 : UsageLeaf.Hash(Reported.Source, $"other-{number}", Content(Reported), billedBefore: false, [])),
         ];
-        var root = Convert.ToHexStringLower(MerkleTree.Root(hashes));
+        // The part of the hour stands between that of another hour and that of another type.
+        var part = new UsagePart(Reported.Type, UsagePart.HourOf(Reported.Time), size);
+        byte[][] parts =
+        [
+            new UsagePart(Reported.Type, part.Hour - Duration.FromHours(1), 1).Hash(MerkleTree.Root(hashes)),
+            part.Hash(MerkleTree.Root(hashes)),
+            new UsagePart("storage.gib", part.Hour, 1).Hash(MerkleTree.Root(hashes)),
+        ];
+        var root = Convert.ToHexStringLower(UsagePart.Root(size + 2, parts.Length, MerkleTree.Root(parts)));
         return (
             new(
-                Samples.Invoice, Reported.Source, Reported.Id, BilledBefore: false, corrections, Convert.ToHexStringLower(hashes[index]), index,
-                size, [.. MerkleTree.PathOf(index, hashes).Select(Convert.ToHexStringLower)], root),
-            new(Samples.Invoice, "2026-000042", new(size, root)));
+                Samples.Invoice, Reported.Source, Reported.Id, BilledBefore: false, corrections, Convert.ToHexStringLower(hashes[index]),
+                part, index, [.. MerkleTree.PathOf(index, hashes).Select(Convert.ToHexStringLower)],
+                PartIndex: 1, parts.Length, [.. MerkleTree.PathOf(1, parts).Select(Convert.ToHexStringLower)], size + 2, root),
+            new(Samples.Invoice, "2026-000042", new(size + 2, root)));
     }
 
     private static byte[] Content(ReportedUsage it) => UsageLeaf.ContentHash(it.Type, it.Subject, it.Time, it.Data);
