@@ -47,6 +47,48 @@ public sealed class ProjectionSpecs : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Tenants_of_one_lane_share_a_transaction_that_is_all_of_theirs_or_none()
+    {
+        var accounts = Enumerable.Range(0, 200).Select(_ => Account()).GroupBy(account => process.Store.LaneOf(account.TenantId)).ToList();
+        StreamId[] ours = [.. accounts[0].Take(3)];
+        var stranger = accounts[1].First();
+        Guid[] tenants = [.. ours.Select(account => account.TenantId)];
+
+        await process.Store.Transact(tenants, Cause.Unknown, async (lane, stopping) =>
+        {
+            await Open(lane, stopping);
+            // What one has appended since changes nothing of what the others see.
+            await lane.Tenants[0].Append(ours[0], 2, stopping, Credited(1));
+            (await lane.Tenants[2].Load<AccountState, AccountEvent>(ours[2], stopping)).State.Cents.ShouldBe(2);
+            return true;
+        }, Cancellation);
+
+        (await Task.WhenAll(ours.Select(View))).ShouldBe([new("Ada", 1), new("Ada", 1), new("Ada", 2)]);
+        (await world.Ask<long>("select count(distinct tenant_id) from ledger.outbox")).ShouldBe(3);
+
+        // One that is stale undoes all.
+        await Should.ThrowAsync<VersionConflictException>(process.Store.Transact(tenants, Cause.Unknown, async (lane, stopping) =>
+        {
+            await lane.Tenants[0].Append(ours[0], 3, stopping, Credited(5));
+            await Open(lane, stopping);
+            return true;
+        }, Cancellation));
+        (await View(ours[0])).ShouldBe(new AccountView("Ada", 1));
+
+        await Should.ThrowAsync<ArgumentException>(process.Store.Transact(
+            [.. tenants, stranger.TenantId], Cause.Unknown, (_, _) => Task.FromResult(true), Cancellation));
+
+        Task Open(LaneTransaction lane, CancellationToken stopping)
+        {
+            foreach (var (tenant, account) in lane.Tenants.Zip(ours))
+                tenant.Publish(new AccountCredited(account.Id, 1));
+            return lane.Append(
+                [.. lane.Tenants.Zip(ours).Select((it, cents) => (it.First, (IReadOnlyList<StreamAppend>)[new(it.Second, 0, [Opened("Ada"), Credited(cents)])]))],
+                stopping);
+        }
+    }
+
+    [Fact]
     public async Task An_async_projection_catches_up_over_all_lanes_and_follows()
     {
         var tenants = Enumerable.Range(0, 20).Select(_ => Guid.CreateVersion7()).ToList();

@@ -36,11 +36,22 @@ public sealed class RunDueWorkSpecs
     }
 
     [Fact]
+    public async Task In_a_group_that_fails_each_is_done_by_itself()
+    {
+        var eve = TenantId.New();
+
+        await Should.ThrowAsync<AggregateException>(
+            () => Run(now, [new Work("first", done, ada, ben, eve) { FailsFor = ben, GroupSize = 3 }]));
+
+        done.ShouldBe([("first", ada), ("first", eve)]);
+    }
+
+    [Fact]
     public async Task Pages_are_read_to_the_end()
     {
-        var tenants = Enumerable.Range(0, 401).Select(_ => TenantId.New()).ToArray();
+        var tenants = Enumerable.Range(0, 2_001).Select(_ => TenantId.New()).ToArray();
 
-        (await Run(now, [new Work("first", done, tenants)])).ShouldBe(401);
+        (await Run(now, [new Work("first", done, tenants)])).ShouldBe(2_001);
     }
 
     [Theory]
@@ -67,12 +78,27 @@ public sealed class RunDueWorkSpecs
 
         public TenantId? FailsFor { get; init; }
 
+        public int GroupSize { get; init; } = 1;
+
         public Instant? AsOf { get; private set; }
 
         public Task<IReadOnlyList<DueTenant>> Due(Instant asOf, DueTenant? after, int limit, CancellationToken cancellation) =>
             Task.FromResult<IReadOnlyList<DueTenant>>([.. due.Skip(after is null ? 0 : due.IndexOf(after) + 1).Take(limit)]);
 
         public Task<Instant?> NextDue(TenantId tenant, Instant upTo, CancellationToken cancellation) => Task.FromResult<Instant?>(now);
+
+        public IEnumerable<IReadOnlyList<TenantId>> Groups(IEnumerable<TenantId> tenants) => tenants.Chunk(GroupSize);
+
+        // All or nothing, like a transaction.
+        public async Task<int> Do(IReadOnlyList<TenantId> group, Instant asOf, Cause cause, CancellationToken cancellation)
+        {
+            if (group.Count > 1 && FailsFor is { } failing && group.Contains(failing))
+                throw new InvalidOperationException("On purpose, all of it.");
+            var count = 0;
+            foreach (var tenant in group)
+                count += await Do(tenant, asOf, cause, cancellation);
+            return count;
+        }
 
         public Task<int> Do(TenantId tenant, Instant asOf, Cause cause, CancellationToken cancellation)
         {
