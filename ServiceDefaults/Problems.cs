@@ -167,6 +167,11 @@ internal sealed partial class ExceptionProblems(IProblemDetailsService problems,
                     {
                         [await FieldWithNul(http.Request, cancellationToken)] = ["A text holds any character but U+0000."],
                     }),
+            // Money refuses to be more than the books can hold. What it was computed from is wrong, and stays where it can be corrected.
+            OverflowException =>
+                Problems.Details(
+                    StatusCodes.Status409Conflict, "amount.too_large",
+                    "An amount is larger than the books can hold; correct the usage or the price that it comes from."),
             VersionConflictException =>
                 Problems.Details(
                     StatusCodes.Status409Conflict, "concurrency.conflict", "Others kept changing the same thing; try again."),

@@ -41,7 +41,9 @@ public static class DefineAddOn
         new FieldErrors()
             .Require(CatalogKeys.IsValid(request.Key), "key", CatalogKeys.Rule)
             .Require(request.DisplayName.Length is >= 1 and <= 200, "display_name", "1 to 200 characters are needed.")
-            .Require(request.Amount.MinorUnits >= 0, "amount.amount", "An amount is not negative.")
+            .Require(
+                request.Amount is { MinorUnits: >= 0, Amount: < 1_000_000_000 }, "amount.amount",
+                "An amount is not negative and below 1000000000.")
             .Require(request.TaxCategory is null || CatalogKeys.IsValid(request.TaxCategory), "tax_category", CatalogKeys.Rule)
             .ThrowIfAny();
 

@@ -1,12 +1,13 @@
 using Microsoft.AspNetCore.Http.HttpResults;
 using Npgsql;
 using Platform.Billing.Rating;
+using Platform.Billing.Tenants;
 using Platform.Contracts;
 using Platform.ServiceDefaults;
 
 namespace Platform.Billing.Ledger;
 
-/// <summary>The accounts as all postings left them.</summary>
+/// <summary>The accounts as all postings left them: of one tenant, or of all live ones.</summary>
 /// <param name="Totals">Of all accounts, per currency: debits equal credits, always.</param>
 public sealed record LedgerBalances(IReadOnlyList<LedgerBalances.Balance> Balances, IReadOnlyList<LedgerBalances.Total> Totals)
 {
@@ -36,8 +37,9 @@ public sealed record LedgerBalances(IReadOnlyList<LedgerBalances.Balance> Balanc
 
     private static async Task<Ok<LedgerBalances>> OfAll(BillingDatabase database, CancellationToken cancellation) =>
         TypedResults.Ok(From(await database.ReadAllTenants(
-            """
+            $"""
             select account, kind, currency, sum(debit)::bigint, sum(credit)::bigint from billing.ledger_balances
+            where {TenantView.IsLive}
             group by account, kind, currency order by currency, account, kind
             """,
             Read,

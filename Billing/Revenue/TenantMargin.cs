@@ -54,7 +54,7 @@ public sealed record TenantMargin(
 
         var tenants = await documents.ListAllTenants(
             TenantView.Table, Stored.Json<TenantView>(), page.Size + 1, page.After, newestFirst: false, cancellation,
-            "data ->> 'clock' is null");
+            $"data ->> 'clock' is null and tenant_id <> '{TenantId.Operator}'");
         Guid[] ids = [.. tenants.Select(row => row.TenantId)];
         var revenue = await RevenueOf(ids, time, database, cancellation);
         var rates = CostRateView.Cut(await CostRateView.All(documents, cancellation), time);

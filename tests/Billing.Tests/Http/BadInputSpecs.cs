@@ -1,3 +1,5 @@
+using Platform.Billing.Tests.Scenarios;
+
 namespace Platform.Billing.Tests.Http;
 
 /// <summary>Whatever is wrong with a request is named, and nothing of it is stored.</summary>
@@ -33,6 +35,7 @@ public sealed class BadInputSpecs(BillingHost billing)
     [InlineData("/v1/plans", """{"key":"p","display_name":"P","recurring_fee":{"amount":"1.00","currency":"EUR"},"proration":"days","charges":[null]}""", 400, "charges")]
     [InlineData("/v1/plans", """{"key":"p","display_name":"P","recurring_fee":{"amount":"1.00","currency":"EUR"},"proration":"days","charges":[{"model":"per_unit","meter":"\u0000","display_name":"X","unit_price":"1"}]}""", 400, "charges[0].meter")]
     [InlineData("/v1/plans", """{"key":"p","display_name":"P","recurring_fee":{"amount":"1.00","currency":"EUR"},"proration":"days","charges":[],"entitlements":{"features":[null]}}""", 400, "entitlements.features")]
+    [InlineData("/v1/add-ons", """{"key":"a","display_name":"A","amount":{"amount":"1000000000.00","currency":"EUR"},"kind":"one_off"}""", 400, "amount.amount")]
     [InlineData("/v1/subscriptions", """{"plan_id":"00000000-0000-0000-0000-000000000000"}""", 400, "plan_id")]
     [InlineData("/v1/subscriptions", """{"plan_id":"0198c0de-0000-7000-8000-000000000001"}""", 422, "plan_id")]
     public async Task A_wrong_field_is_named(string path, string body, int status, string field)
@@ -138,6 +141,24 @@ public sealed class BadInputSpecs(BillingHost billing)
         answer.Status.ShouldBe(status);
         answer.Code.ShouldBe(code);
         (await billing.Count("subscriptions", tenant.Id)).ShouldBe(0);
+    }
+
+    [Fact]
+    public async Task An_amount_beyond_the_books_is_refused_until_its_usage_is_corrected()
+    {
+        var acme = await Scenario.Begin(billing, "2027-01-01");
+        var charge = new { model = "per_unit", meter = await acme.Meter("hours"), display_name = "Hours", unit_price = "100000" };
+        await acme.Subscribe(await acme.Plan("Hours", fee: "1.00", [charge]));
+        var wrong = await acme.Use("hours", "999999999999999");
+
+        var preview = await acme.Admin.Post("/v1/invoices/preview", "{}");
+        var advance = await acme.Admin.Post($"/v1/test-clocks/{acme.Id}/advance", new { to = "2027-02-01T00:00:00Z" });
+        await acme.Void(wrong);
+        await acme.AdvanceTo("2027-02-02");
+
+        foreach (var refused in new[] { preview, advance })
+            (refused.Status, refused.Code).ShouldBe((409, "amount.too_large"), refused.Text);
+        (await billing.Count("invoices", acme.Id)).ShouldBe(1);
     }
 
     [Fact]

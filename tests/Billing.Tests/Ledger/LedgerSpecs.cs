@@ -86,6 +86,22 @@ public sealed class LedgerSpecs(BillingHost billing)
     }
 
     [Fact]
+    public async Task What_sandboxes_try_out_is_not_in_the_trial_balance()
+    {
+        var sandbox = await billing.NewTenant(currency: "KWD", sandboxAt: "2027-01-01T00:00:00Z");
+        var granted = await billing.Operator.For(sandbox.Id).Post(
+            "/v1/wallet/grants", new { amount = new { amount = "5.000", currency = "KWD" }, kind = "promotional", reason = "To try out." });
+        granted.Status.ShouldBe(201, granted.Text);
+
+        var trial = await billing.Operator.Get("/v1/ledger/trial-balance");
+
+        Balances(await sandbox.Viewer.Get("/v1/ledger/balances")).Length.ShouldBe(2);
+        trial.Json.GetProperty("balances").EnumerateArray()
+            .Where(balance => balance.GetProperty("account").GetString() == "promotion_expense")
+            .Select(balance => balance.GetProperty("net").GetProperty("currency").GetString()).ShouldNotContain("KWD");
+    }
+
+    [Fact]
     public async Task Every_balance_is_the_sum_of_its_entries_and_a_rebuild_makes_the_same_books()
     {
         var (tenant, _) = await Invoiced();

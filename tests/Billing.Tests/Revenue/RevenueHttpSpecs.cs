@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json;
 using Microsoft.Extensions.DependencyInjection;
 using Platform.Billing.Tests.Http;
+using Platform.Contracts;
 using Platform.EventStore;
 
 namespace Platform.Billing.Tests.Revenue;
@@ -202,6 +203,7 @@ public sealed class RevenueHttpSpecs(OwnBillingHost billing) : IClassFixture<Own
             {
                 var page = await Read($"margins?limit=1&from={from}&to={to}" + (cursor is null ? "" : $"&cursor={cursor}"));
                 var item = Items(page).ShouldHaveSingleItem();
+                item.GetProperty("tenant_id").GetGuid().ShouldNotBe(TenantId.Operator.Value, "who bills is no tenant that is billed");
                 if (item.GetProperty("tenant_id").GetGuid() == of.Id.Value)
                     return item;
                 cursor = page.Json.GetProperty("next_cursor").GetString();
