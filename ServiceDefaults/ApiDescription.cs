@@ -10,6 +10,7 @@ namespace Platform.ServiceDefaults;
 internal static class ApiDescription
 {
     private const string KeyScheme = "api_key";
+    private const string ProblemName = "Problem";
 
     private static readonly Dictionary<Type, (string? Format, string Description)> TextFormats = new()
     {
@@ -29,8 +30,10 @@ internal static class ApiDescription
                 AsMoney(schema);
             else if (TextFormats.TryGetValue(type, out var text))
                 AsText(schema, text.Format, text.Description);
-            else if (type.IsValueType && Array.Exists(type.GetInterfaces(), IsId))
+            else if (IsIdType(type))
                 AsText(schema, "uuid", description: null);
+            else if (context.JsonTypeInfo.ElementType is { } element && IsIdType(element))
+                schema.Items = new OpenApiSchema { Type = JsonSchemaType.String, Format = "uuid" };
             return Task.CompletedTask;
         });
 
@@ -41,6 +44,14 @@ internal static class ApiDescription
                 (operation.Parameters ??= []).Add(IdempotencyKey);
             if (!metadata.OfType<IAllowAnonymous>().Any())
                 (operation.Security ??= []).Add(new() { [new OpenApiSecuritySchemeReference(KeyScheme, context.Document)] = [] });
+            (operation.Responses ??= [])["default"] = new OpenApiResponse
+            {
+                Description = "Anything else.",
+                Content = new Dictionary<string, OpenApiMediaType>
+                {
+                    ["application/problem+json"] = new() { Schema = new OpenApiSchemaReference(ProblemName, context.Document) },
+                },
+            };
             return Task.CompletedTask;
         });
 
@@ -48,6 +59,7 @@ internal static class ApiDescription
         {
             document.Servers = [];      // relative to wherever the document was read: never a machine's address
             document.Components ??= new();
+            (document.Components.Schemas ??= new Dictionary<string, IOpenApiSchema>())[ProblemName] = Problem;
             (document.Components.SecuritySchemes ??= new Dictionary<string, IOpenApiSecurityScheme>())[KeyScheme] =
                 new OpenApiSecurityScheme
                 {
@@ -67,6 +79,34 @@ internal static class ApiDescription
         Description = "1 to 200 visible ASCII characters. The same key and request replay the first answer.",
         Schema = new OpenApiSchema { Type = JsonSchemaType.String },
     };
+
+    private static OpenApiSchema Problem => new()
+    {
+        Type = JsonSchemaType.Object,
+        Description = "RFC 9457 problem details.",
+        Required = new HashSet<string> { "type", "title", "status" },
+        Properties = new Dictionary<string, IOpenApiSchema>
+        {
+            ["type"] = Text("A URI that ends in a stable code."),
+            ["title"] = Text("A sentence for people."),
+            ["status"] = new OpenApiSchema { Type = JsonSchemaType.Integer, Format = "int32" },
+            ["errors"] = new OpenApiSchema
+            {
+                Type = JsonSchemaType.Object,
+                Description = "What is wrong, by the field that it is wrong with.",
+                AdditionalProperties = new OpenApiSchema
+                {
+                    Type = JsonSchemaType.Array,
+                    Items = new OpenApiSchema { Type = JsonSchemaType.String },
+                },
+            },
+            ["trace_id"] = Text("By which operators find the request."),
+        },
+    };
+
+    private static OpenApiSchema Text(string description) => new() { Type = JsonSchemaType.String, Description = description };
+
+    private static bool IsIdType(Type type) => type.IsValueType && Array.Exists(type.GetInterfaces(), IsId);
 
     private static bool IsId(Type type) => type.IsGenericType && type.GetGenericTypeDefinition() == typeof(IId<>);
 

@@ -16,7 +16,7 @@ public static class StepText
             StepKind.Units => "",
             StepKind.Tier => $"Tier {step.Tier}",
             StepKind.Packages => "Packages",
-            StepKind.Event => "Event",
+            StepKind.Event => "",
             StepKind.Free => "Free",
             StepKind.BookPrice => step.ValidFrom is { } from ? $"From {Sheet.Date(from.InZone(zone).Date)}" : "",
             StepKind.Committed => "Within the commitment",

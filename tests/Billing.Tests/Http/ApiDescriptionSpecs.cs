@@ -13,6 +13,30 @@ public sealed class ApiDescriptionSpecs(BillingHost billing)
         Approve.Text(Pretty.Json(answer.Json) + "\n", "openapi.json");
     }
 
+    [Fact]
+    public async Task Every_operation_tells_what_an_error_looks_like_and_every_list_what_it_holds()
+    {
+        var document = (await billing.Anonymous.Get("/openapi/v1.json")).Json;
+
+        foreach (var path in document.GetProperty("paths").EnumerateObject())
+        {
+            foreach (var operation in path.Value.EnumerateObject())
+            {
+                operation.Value.GetProperty("responses").GetProperty("default").GetProperty("content")
+                    .GetProperty("application/problem+json").GetProperty("schema").GetProperty("$ref").GetString()
+                    .ShouldBe("#/components/schemas/Problem", $"{operation.Name} {path.Name}");
+            }
+        }
+
+        foreach (var schema in document.GetProperty("components").GetProperty("schemas").EnumerateObject())
+        {
+            if (!schema.Value.TryGetProperty("properties", out var properties))
+                continue;
+            foreach (var property in properties.EnumerateObject().Where(it => it.Value.TryGetProperty("type", out var type) && $"{type}" == "array"))
+                property.Value.TryGetProperty("items", out _).ShouldBeTrue($"{schema.Name}.{property.Name}");
+        }
+    }
+
     [Theory]
     [InlineData("/swagger/index.html")]
     [InlineData("/health/live")]
