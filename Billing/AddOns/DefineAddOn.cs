@@ -40,7 +40,7 @@ public static class DefineAddOn
     {
         new FieldErrors()
             .Require(CatalogKeys.IsValid(request.Key), "key", CatalogKeys.Rule)
-            .Require(request.DisplayName.Length is >= 1 and <= 200, "display_name", "1 to 200 characters are needed.")
+            .RequireDisplayName(request.DisplayName)
             .Require(
                 request.Amount is { MinorUnits: >= 0, Amount: < 1_000_000_000 }, "amount.amount",
                 "An amount is not negative and below 1000000000.")

@@ -63,7 +63,7 @@ public static class IssueApiKey
             .Require(
                 idempotencyKey is { Length: >= 1 and <= 200 } && idempotencyKey.All(c => c is >= '!' and <= '~'),
                 "Idempotency-Key", "A key of 1 to 200 visible ASCII characters is required.")
-            .Require(!string.IsNullOrWhiteSpace(request.Name) && request.Name.Length <= 200, "name", "1 to 200 characters are needed.")
+            .RequireDisplayName(request.Name, "name")
             .ThrowIfAny();
 
         var fingerprint = SHA256.HashData(Encoding.UTF8.GetBytes($"POST /v1/api-keys\n{request.Scope}\n{request.Name}"));

@@ -110,7 +110,7 @@ public static class DefineMeter
         Func<EventTransaction, CancellationToken, Task<Decided<Meter>>> decide, CancellationToken cancellation)
     {
         new FieldErrors()
-            .Require(definition.DisplayName.Length is >= 1 and <= 200, "display_name", "1 to 200 characters are needed.")
+            .RequireDisplayName(definition.DisplayName)
             .Require(definition.Unit.Length is >= 1 and <= 50, "unit", "1 to 50 characters are needed.")
             .ThrowIfAny();
         if (MeterRules.Faults(definition) is { Count: > 0 } faults)

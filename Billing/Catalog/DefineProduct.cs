@@ -30,7 +30,7 @@ public static class DefineProduct
     {
         new FieldErrors()
             .Require(CatalogKeys.IsValid(request.Key), "key", CatalogKeys.Rule)
-            .Require(request.DisplayName.Length is >= 1 and <= 200, "display_name", "1 to 200 characters are needed.")
+            .RequireDisplayName(request.DisplayName)
             .ThrowIfAny();
 
         var id = new ProductId(requestId.Value);

@@ -75,7 +75,7 @@ public static class PublishPlan
     {
         var errors = new FieldErrors()
             .Require(key is null || CatalogKeys.IsValid(key), "key", CatalogKeys.Rule)
-            .Require(terms.DisplayName.Length is >= 1 and <= 200, "display_name", "1 to 200 characters are needed.")
+            .RequireDisplayName(terms.DisplayName)
             .Require(
                 terms.RecurringFee is { MinorUnits: >= 0, Amount: < 1_000_000_000 }, "recurring_fee.amount",
                 "A fee is not negative and below 1000000000.")
@@ -89,8 +89,7 @@ public static class PublishPlan
         foreach (var (index, charge) in terms.Charges.Index())
         {
             errors
-                .Require(
-                    charge.DisplayName.Length is >= 1 and <= 200, $"charges[{index}].display_name", "1 to 200 characters are needed.")
+                .RequireDisplayName(charge.DisplayName, $"charges[{index}].display_name")
                 .Require(
                     terms.Charges.Take(index).All(other => other.Meter != charge.Meter), $"charges[{index}].meter",
                     "Another charge reads the same meter.")

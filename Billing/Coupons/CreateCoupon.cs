@@ -57,7 +57,7 @@ public static partial class CreateCoupon
     {
         var errors = new FieldErrors()
             .Require(Shape().IsMatch(request.Code), "code", "1 to 50 letters, digits, dashes and underscores.")
-            .Require(request.DisplayName.Length is >= 1 and <= 200, "display_name", "1 to 200 characters are needed.")
+            .RequireDisplayName(request.DisplayName)
             .Require(
                 (request.Duration, request.Periods) is (CouponDuration.Repeating, >= 1 and <= 1200) or (not CouponDuration.Repeating, null),
                 "periods", "1 to 1200 billing periods are needed with repeating, and none otherwise.")

@@ -44,8 +44,12 @@ public static class SetTaxProfile
     {
         new FieldErrors()
             .Require(Jurisdictions.IsValid(request.Jurisdiction), "jurisdiction", Jurisdictions.Rule)
-            .Require(request.TaxId is null or { Length: >= 1 and <= 50 }, "tax_id", "1 to 50 characters, or absent.")
-            .Require(request.Reason is null or { Length: >= 1 and <= 200 }, "reason", "1 to 200 characters, or absent.")
+            .Require(
+                request.TaxId is null || (!string.IsNullOrWhiteSpace(request.TaxId) && request.TaxId.Length <= 50), "tax_id",
+                "1 to 50 characters, or absent.")
+            .Require(
+                request.Reason is null || (!string.IsNullOrWhiteSpace(request.Reason) && request.Reason.Length <= 200), "reason",
+                "1 to 200 characters, or absent.")
             .ThrowIfAny();
         if (await TenantView.Find(documents, id, cancellation) is null)
             return Problems.NotFound("tenant");

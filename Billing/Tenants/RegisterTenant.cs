@@ -41,7 +41,7 @@ public static class RegisterTenant
 
     /// <exception cref="InvalidRequestException">Every field that is wrong.</exception>
     public static void Validate(NewTenant request) => new FieldErrors()
-        .Require(!string.IsNullOrWhiteSpace(request.Name) && request.Name.Length <= 200, "name", "1 to 200 characters are needed.")
+        .RequireDisplayName(request.Name, "name")
         .Require(
             DateTimeZoneProviders.Tzdb.GetZoneOrNull(request.TimeZone) is not null, "time_zone",
             "Not an IANA time zone, for example Europe/Berlin.")

@@ -22,6 +22,8 @@ public sealed class BadInputSpecs(BillingHost billing)
     [InlineData("/v1/tenants", """{"name":"A\u0000","currency":"EUR","time_zone":"UTC"}""", 400, "name")]
     [InlineData("/v1/api-keys", """{"name":"","scope":"partner"}""", 400, "name")]
     [InlineData("/v1/api-keys", """{"name":"A","scope":"root"}""", 400, "scope")]
+    [InlineData("/v1/products", """{"key":"p","display_name":"  ","business":"consulting"}""", 400, "display_name")]
+    [InlineData("/v1/plans", """{"key":"p","display_name":"P","recurring_fee":{"amount":"1.00","currency":"EUR"},"proration":"days","charges":[{"model":"per_unit","meter":"m","display_name":" ","unit_price":"1"}]}""", 400, "charges[0].display_name")]
     [InlineData("/v1/meters", """{"key":"A b","display_name":"A","event_type":"a","aggregation":"count","unit":"a"}""", 400, "key")]
     [InlineData("/v1/meters", """{"key":"a","display_name":"A","event_type":"a","aggregation":"median","unit":"a"}""", 400, "aggregation")]
     [InlineData("/v1/meters", """{"key":"a","display_name":"A","event_type":"a","aggregation":"sum","unit":"a"}""", 422, "value_property")]
