@@ -30,19 +30,12 @@ public sealed record SubscribedAddOnView(
         Documents documents, TenantId tenant, SubscribedAddOnId addOn, CancellationToken cancellation) =>
         documents.Find(tenant.Value, Table, addOn.Value, Stored.Json<SubscribedAddOnView>(), cancellation);
 
-    /// <summary>Those that a subscription ever had, oldest first, as they are in the connection's transaction.</summary>
-    public static async Task<IReadOnlyList<SubscribedAddOnView>> Of(
-        NpgsqlConnection connection, TenantId tenant, SubscriptionId subscription, CancellationToken cancellation)
-    {
-        await using var command = connection.Command(
+    /// <summary>Those that a subscription ever had, oldest first, as they are in the transaction.</summary>
+    public static Answer<IReadOnlyList<SubscribedAddOnView>> Of(RoundTrip together, TenantId tenant, SubscriptionId subscription) =>
+        together.Rows(
             "select data from billing.subscribed_add_ons where tenant_id = $1 and data ->> 'subscription_id' = $2 order by id",
+            row => JsonSerializer.Deserialize(row.GetString(0), Stored.Json<SubscribedAddOnView>())!,
             Sql.P(tenant.Value), Sql.P(subscription.ToString()));
-        await using var reader = await command.ExecuteReaderAsync(cancellation);
-        var all = new List<SubscribedAddOnView>();
-        while (await reader.ReadAsync(cancellation))
-            all.Add(JsonSerializer.Deserialize(reader.GetString(0), Stored.Json<SubscribedAddOnView>())!);
-        return all;
-    }
 
     private static Task<Ok<Page<SubscribedAddOnView>>> List(
         SubscriptionId id, [AsParameters] PageQuery page, Caller caller, Documents documents, CancellationToken cancellation) =>

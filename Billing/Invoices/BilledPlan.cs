@@ -24,10 +24,12 @@ public sealed record BilledPlan(PlanSpan Span, PlanTerms Terms, IReadOnlyList<Bi
         var zone = DateTimeZoneProviders.Tzdb[subscription.TimeZone];
         var whole = BillingPeriods.Containing(period.Start, subscription.Cycle, zone);
         var lines = new List<RatedLine>();
+        var together = new RoundTrip(connection);
+        var addOns = SubscribedAddOnView.Of(together, tenant, id);
         foreach (var plan in plans.Reverse())
         {
             var usage = await PeriodUsage.Read(
-                connection, tenant, id, subscription, plan.Ran(used), plan.Span, used, through, plan.Meters, cancellation);
+                connection, together, tenant, id, subscription, plan.Ran(used), plan.Span, used, through, plan.Meters, cancellation);
             var rated = plan.Span.End is null
                 ? RatePeriod.Rate(plan.Terms, period, whole, zone, usage, subscription.PlanEndsAt(period.End), subscription.FeeOf(period))
                 : RatePeriod.RateLate(plan.Terms, usage);
@@ -37,8 +39,7 @@ public sealed record BilledPlan(PlanSpan Span, PlanTerms Terms, IReadOnlyList<Bi
         // Add-ons end with the subscription; what is billed later is late usage alone.
         if (subscription.EndedAt is null)
         {
-            var addOns = await SubscribedAddOnView.Of(connection, tenant, id, cancellation);
-            lines.AddRange(RateAddOns.Lines(addOns, period, whole, zone).Select(line => line with { SubscriptionId = id }));
+            lines.AddRange(RateAddOns.Lines(addOns.Value, period, whole, zone).Select(line => line with { SubscriptionId = id }));
         }
 
         return lines;

@@ -80,7 +80,7 @@ public sealed record InvoicedUsage(IReadOnlyList<BilledType> Types, long Through
         """;
 
     // Hours of types of which something is counted. Those that lie wholly in a period, and of which nothing was corrected, count all that
-    // the ledger has of them; of the others each event is looked at.
+    // the ledger has of them; of the others each event is looked at: where a period begins or ends, what came late, what was corrected.
     private const string Hours =
         """
         with billed as (
@@ -89,31 +89,35 @@ public sealed record InvoicedUsage(IReadOnlyList<BilledType> Types, long Through
         ), corrected as materialized (
             select type, date_bin('1 hour', time, 'epoch') as hour, max(position) as position from billing.usage_corrections
             where tenant_id = $1 and type = any ($2) and position <= $8 group by 1, 2
-        ), hours as (
-            select seal.type, seal.hour, seal.hour >= starts and seal.hour + interval '1 hour' <= ends as whole
+        ), whole as (
+            select distinct on (seal.type, seal.hour, seal.part) seal.type, seal.hour, seal.first_position, seal.size, seal.peaks
             from billed join billing.usage_seals seal
-              on seal.tenant_id = $1 and seal.type = billed.type
-             and seal.hour > starts - interval '1 hour' and seal.hour < ends and seal.part = 0
-            where starts < ends
-            union all
-            select seal.type, seal.hour, false
+              on seal.tenant_id = $1 and seal.type = billed.type and seal.hour >= starts and seal.hour <= ends - interval '1 hour'
+            where not exists (select from corrected where corrected.type = seal.type and corrected.hour = seal.hour)
+        ), looked_at as (
+            select seal.type, seal.hour
+            from billed, date_bin('1 hour', starts, 'epoch') first, date_bin('1 hour', ends, 'epoch') last,
+                 billing.usage_seals seal
+            where starts < ends and seal.tenant_id = $1 and seal.type = billed.type and seal.hour in (first, last) and seal.part = 0
+              and seal.hour < ends
+            union
+            select seal.type, seal.hour
             from billed join billing.usage_seals seal
               on seal.tenant_id = $1 and seal.type = billed.type and seal.last_position > after
              and seal.hour > since - interval '1 hour' and seal.hour < late_until
-            union all
-            select corrected.type, corrected.hour, false
+            union
+            select corrected.type, corrected.hour
             from billed join corrected
-              on corrected.type = billed.type and corrected.position > after
-             and corrected.hour > since - interval '1 hour' and corrected.hour < late_until
-        ), counted as (
-            select type, hour, bool_or(whole) and not exists (
-                select from corrected where corrected.type = hours.type and corrected.hour = hours.hour) as whole
-            from hours group by type, hour
+              on corrected.type = billed.type
+             and (corrected.hour > starts - interval '1 hour' and corrected.hour < ends
+                  or corrected.position > after and corrected.hour > since - interval '1 hour' and corrected.hour < late_until)
         )
-        select counted.type, counted.hour, seal.first_position, seal.size, seal.peaks
-        from counted left join billing.usage_seals seal
-          on whole and seal.tenant_id = $1 and seal.type = counted.type and seal.hour = counted.hour
-        order by counted.type collate "C", counted.hour, seal.part
+        select * from (
+            select type, hour, first_position, size, peaks from whole
+            union all
+            select type, hour, null, null, null from looked_at
+            where not exists (select from whole where whole.type = looked_at.type and whole.hour = looked_at.hour)) counted
+        order by type collate "C", hour, first_position
         """;
 
     /// <param name="Seal">What is bound of it already; null where the events of the hour are to be looked at.</param>

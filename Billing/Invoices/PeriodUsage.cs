@@ -54,21 +54,21 @@ public static class PeriodUsage
         async (row, cancellation) => await row.ReadAsync(cancellation) ? row.GetInt64(0) : 0,
         Sql.P(tenant.Value));
 
+    /// <param name="together">Sent with what it asks.</param>
     /// <param name="plan">When the plan ran whose meters these are: it bills that time alone, and its tiers begin with it.</param>
     /// <param name="span">The plan, with its billing periods.</param>
     /// <param name="period">The period to close.</param>
     /// <param name="through">The newest position to consider.</param>
     public static async Task<IReadOnlyList<MeteredQuantity>> Read(
-        NpgsqlConnection connection, TenantId tenant, SubscriptionId id, Subscription subscription, BillingPeriod plan,
-        PlanSpan span, BillingPeriod period, long through, IReadOnlyList<BilledMeter> meters, CancellationToken cancellation)
+        NpgsqlConnection connection, RoundTrip together, TenantId tenant, SubscriptionId id, Subscription subscription,
+        BillingPeriod plan, PlanSpan span, BillingPeriod period, long through, IReadOnlyList<BilledMeter> meters, CancellationToken cancellation)
     {
         var zone = DateTimeZoneProviders.Tzdb[subscription.TimeZone];
         var running = Whole(period.Start);
         var runs = plan.Contains(period.Start);
 
         // 1 where this period's calendar was billed from, and what the ledger learned of closed windows
-        var together = new RoundTrip(connection);
-        var (from, late) = (BilledFrom(running), meters.Select(Late).ToList());
+        var (from, late, rolledUp) = (BilledFrom(running), meters.Select(Late).ToList(), Measurement.RolledUp(together, tenant));
         await together.Send(cancellation);
         var runningBilledFrom = from.Value;
 
@@ -161,7 +161,11 @@ public static class PeriodUsage
         async Task MeasureAll(IReadOnlyList<(BilledMeter Meter, BillingPeriod Time, long Position)> wanted)
         {
             var scopes = wanted.Select(it => new MeasuredScope(
-                tenant, it.Meter.Definition, [.. it.Meter.Parts(it.Time, zone), it.Time.End], it.Position) { Version = it.Meter.Version }).ToList();
+                tenant, it.Meter.Definition, [.. it.Meter.Parts(it.Time, zone), it.Time.End], it.Position) 
+            {
+                Version = it.Meter.Version,
+                IsRolledUp = rolledUp.Value.Contains(it.Meter.Version.ToString()),
+            }).ToList();
             var answers = await Measurement.Quantities(connection, scopes, cancellation);
             foreach (var ((meter, time, position), scope, cells) in wanted.Zip(scopes, answers))
             {

@@ -27,6 +27,9 @@ public sealed record MeasuredScope(
 
     /// <summary>Which version of which meter it is; null measures events alone, without their roll-ups.</summary>
     public MeterVersionId? Version { get; init; }
+
+    /// <summary>Whether there are roll-ups of the version, for who knows already.</summary>
+    public bool? IsRolledUp { get; init; }
 }
 
 /// <param name="Window">From 1; null for the whole time.</param>
@@ -77,10 +80,13 @@ internal sealed partial class Measurement
         NpgsqlConnection connection, IReadOnlyList<MeasuredScope> scopes, CancellationToken cancellation)
     {
         var together = new RoundTrip(connection);
-        var asked = scopes.Select(scope => new Measurement(scope)).Select(it => (Measurement: it, IsRolledUp: it.IsRolledUp(together))).ToList();
+        var asked = scopes.Select(scope => new Measurement(scope)).Select(it => (Measurement: it, IsRolledUp: it.AskRolledUp(together))).ToList();
         await together.Send(cancellation);
         var cells = asked.ConvertAll(it => together.Rows(
-            it.IsRolledUp?.Value == true ? it.Measurement.OfRollUps() : it.Measurement.OfEvents(), Cell, [.. it.Measurement.parameters]));
+            it.Measurement.MayBeRolledUp && (it.Measurement.scope.IsRolledUp ?? it.IsRolledUp?.Value == true)
+                ? it.Measurement.OfRollUps()
+                : it.Measurement.OfEvents(),
+            Cell, [.. it.Measurement.parameters]));
         await together.Send(cancellation);
         return cells.ConvertAll(answer => answer.Value);
     }

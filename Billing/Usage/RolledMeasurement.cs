@@ -1,6 +1,7 @@
 using NodaTime;
 using Npgsql;
 using Platform.Billing.Catalog;
+using Platform.Contracts;
 using Platform.EventStore;
 
 namespace Platform.Billing.Usage;
@@ -14,9 +15,23 @@ internal sealed partial class Measurement
     // Looking for so many single hours is cheaper than reading all events of the range.
     private const int CutHoursMax = 64;
 
-    /// <returns>Null where roll-ups do not say.</returns>
-    private Answer<bool>? IsRolledUp(RoundTrip together) =>
-        scope.Version is { } version && Meter.RollsUp && CutHours().Count <= CutHoursMax
+    /// <summary>The versions of meters, as text, that the tenant's usage is rolled up for.</summary>
+    public static Answer<HashSet<string>> RolledUp(RoundTrip together, TenantId tenant) => together.Ask(
+        "select meters from billing.usage_rollup_marks where tenant_id = $1",
+        async (row, cancellation) =>
+        {
+            var versions = new HashSet<string>(StringComparer.Ordinal);
+            while (await row.ReadAsync(cancellation))
+                versions.UnionWith(row.GetFieldValue<string[]>(0));
+            return versions;
+        },
+        Sql.P(tenant.Value));
+
+    private bool MayBeRolledUp => scope.Version is not null && Meter.RollsUp && CutHours().Count <= CutHoursMax;
+
+    /// <returns>Null where it is known already, or roll-ups do not say.</returns>
+    private Answer<bool>? AskRolledUp(RoundTrip together) =>
+        scope.IsRolledUp is null && MayBeRolledUp && scope.Version is { } version
             ? together.Ask(
                 "select from billing.usage_rollup_marks where tenant_id = $1 and type = $2 and $3 = any(meters)",
                 (row, cancellation) => row.ReadAsync(cancellation),

@@ -140,6 +140,8 @@ public sealed class UsageProofSpecs(OwnBillingHost billing) : IClassFixture<OwnB
     private async Task Run(IReadOnlyList<Step> steps)
     {
         var (tenant, subscription) = await New(daysBefore: 80);
+        // Periods end within an hour, of which some events lie before the end.
+        billing.Clock.Set(noon + Duration.FromMinutes(20));
         var (since, start) = (noon - Duration.FromDays(80), billing.Clock.Now);
         var (ledger, invoices, place) = (new Dictionary<int, Said>(), new List<Invoiced>(), 0);
         foreach (var step in steps.Append(new(StepKind.Close, Id: 0, Days: 0, Read: false)))
@@ -150,7 +152,7 @@ public sealed class UsageProofSpecs(OwnBillingHost billing) : IClassFixture<OwnB
             switch (step.Kind)
             {
                 case StepKind.Send:
-                    var call = Call($"{step.Id}", step.Days, start - Duration.FromDays(step.Days));
+                    var call = Call($"{step.Id}", step.Days, start - Duration.FromDays(step.Days) - Duration.FromMinutes(7 * step.Id));
                     var it = step.Read ? call : call with { Type = catalog!.RequestType };
                     var answer = await Send(tenant, it);
                     if (answer.Json.GetProperty("accepted").GetInt32() == 1)
