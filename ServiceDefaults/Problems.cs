@@ -157,16 +157,6 @@ internal sealed partial class ExceptionProblems(IProblemDetailsService problems,
                 Problems.Details(StatusCodes.Status413PayloadTooLarge, "request.too_large", "The body is too large."),
             BadHttpRequestException bad =>
                 Problems.Details(bad.StatusCode, "request.invalid", "The request is not valid.", FieldsOf(bad)),
-            PostgresException
-            {
-                SqlState: PostgresErrorCodes.UntranslatableCharacter or PostgresErrorCodes.CharacterNotInRepertoire,
-            } =>
-                Problems.Details(
-                    StatusCodes.Status400BadRequest, "request.invalid", "The request is not valid.",
-                    new Dictionary<string, string[]>
-                    {
-                        [await FieldWithNul(http.Request, cancellationToken)] = ["A text holds any character but U+0000."],
-                    }),
             // Money refuses to be more than the books can hold. What it was computed from is wrong, and stays where it can be corrected.
             OverflowException =>
                 Problems.Details(
@@ -189,32 +179,6 @@ internal sealed partial class ExceptionProblems(IProblemDetailsService problems,
         http.Response.StatusCode = problem.Status!.Value;
         return await problems.TryWriteAsync(new() { HttpContext = http, ProblemDetails = problem, Exception = exception });
     }
-
-    // PostgreSQL stores every character but this one. It is looked for only once it was refused, so that no good request pays for it.
-    private static async Task<string> FieldWithNul(HttpRequest request, CancellationToken cancellation)
-    {
-        if (request.Query.FirstOrDefault(query => query.Value.Any(HasNul)).Key is { } parameter)
-            return parameter;
-        if (!request.Body.CanSeek)
-            return "body";
-
-        request.Body.Position = 0;
-        using var body = await JsonDocument.ParseAsync(request.Body, cancellationToken: cancellation);
-        return PathOfNul(body.RootElement, "") ?? "body";
-    }
-
-    private static string? PathOfNul(JsonElement element, string path) => element.ValueKind switch
-    {
-        JsonValueKind.String => HasNul(element.GetString()) ? path : null,
-        JsonValueKind.Array => element.EnumerateArray().Index()
-            .Select(it => PathOfNul(it.Item, $"{path}[{it.Index}]")).FirstOrDefault(found => found is not null),
-        JsonValueKind.Object => element.EnumerateObject()
-            .Select(member => PathOfNul(member.Value, path.Length == 0 ? member.Name : $"{path}.{member.Name}"))
-            .FirstOrDefault(found => found is not null),
-        _ => null,
-    };
-
-    private static bool HasNul(string? text) => text is not null && text.Contains('\0', StringComparison.Ordinal);
 
     // "Failed to bind parameter "JobId jobId" from "x"." and its relatives name the C# parameter in quotes; where it is the
     // body that is missing, its C# name means nothing to the caller.

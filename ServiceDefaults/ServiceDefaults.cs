@@ -69,6 +69,7 @@ public static class ServiceDefaults
             app.UseAuthentication();
             app.UseAuthorization();
             app.UseMiddleware<ActForTenant>();
+            app.UseMiddleware<StorableTextMiddleware>();
             app.UseMiddleware<IdempotencyMiddleware>();
 
             app.MapHealthChecks("/health/live", new HealthCheckOptions { Predicate = _ => false }).AllowAnonymous();

@@ -76,6 +76,8 @@ public static class SandboxWebhook
             ?? throw new InvalidRequestException("body", "An event is needed.");
         if (told.Outcome == ChargeOutcome.Pending)
             throw new InvalidRequestException("outcome", "succeeded or declined.");
+        if (told.Code is { } code && (code.Length > 200 || code.Any(char.IsControl)))
+            throw new InvalidRequestException("code", "At most 200 characters, none of control.");
 
         var (answer, cause) = (new GatewayAnswer(told.Outcome, told.Code), new Cause(null, null, "billing/sandbox-webhook"));
         switch (told)

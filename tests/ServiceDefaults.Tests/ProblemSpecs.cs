@@ -47,6 +47,7 @@ public sealed class ProblemSpecs : IAsyncLifetime
         app.MapGet("/orders/{tenantId}", (TenantId tenantId) => TypedResults.Ok(tenantId));
         app.MapPost("/operators", () => TypedResults.NoContent()).ForOperators();
         app.MapPost("/once", () => TypedResults.NoContent()).Idempotent();
+        app.MapPost("/orders/once", (Order order) => TypedResults.Ok(order)).Idempotent();
         app.MapGet("/whoami", (Caller caller) => TypedResults.Ok(caller.TenantId));
         app.MapGet("/fault", IResult () => throw new InvalidOperationException("secret detail"));
         await app.StartAsync(TestContext.Current.CancellationToken);
@@ -135,6 +136,27 @@ public sealed class ProblemSpecs : IAsyncLifetime
         using var response = await Send(HttpMethod.Post, "/once", idempotencyKey: key);
         var problem = await Problem(response, HttpStatusCode.BadRequest, "request.invalid");
         problem.GetProperty("errors").TryGetProperty("Idempotency-Key", out _).ShouldBeTrue();
+    }
+
+    [Theory]
+    [InlineData("/orders/once", """{"name":"a\u0000"}""", "name")]
+    [InlineData("/orders/once", """{"name":"a","labels":["x","\u0000"]}""", "labels[1]")]
+    [InlineData("/orders/once", """{"job":{"\u0000":"a"}}""", "job")]
+    [InlineData("/orders/once", """{"name":"\u0000""", "body")]
+    [InlineData("/orders/once?note=%00", "{}", "note")]
+    public async Task A_text_that_cannot_be_stored_never_comes_to_the_database(string path, string body, string field)
+    {
+        // There is no database here: it would be a 503.
+        using var response = await Send(HttpMethod.Post, path, body, idempotencyKey: "k");
+        var problem = await Problem(response, HttpStatusCode.BadRequest, "request.invalid");
+        problem.GetProperty("errors").EnumerateObject().Select(error => error.Name).ShouldBe([field]);
+    }
+
+    [Fact]
+    public async Task What_only_looks_like_that_character_passes()
+    {
+        using var response = await Send(HttpMethod.Post, "/orders/once", """{"name":"a\\u0000"}""", idempotencyKey: "k");
+        await Problem(response, HttpStatusCode.ServiceUnavailable, "storage.unavailable");
     }
 
     [Fact]
