@@ -10,6 +10,7 @@ internal static class DisplayName
     extension(FieldErrors errors)
     {
         public FieldErrors RequireDisplayName(string name, string field = "display_name") => errors.Require(
-            !string.IsNullOrWhiteSpace(name) && name.Length <= LengthMax, field, $"1 to {LengthMax} characters are needed.");
+            !string.IsNullOrWhiteSpace(name) && name.Length <= LengthMax && !name.Contains('\0', StringComparison.Ordinal), field,
+            $"1 to {LengthMax} characters are needed.");
     }
 }

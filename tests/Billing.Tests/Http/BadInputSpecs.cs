@@ -21,6 +21,7 @@ public sealed class BadInputSpecs(BillingHost billing)
     [InlineData("/v1/tenants", """{"name":"A","currency":"EUR","time_zone":"UTC","anchor":3}""", 400, "anchor")]
     [InlineData("/v1/tenants", """{"name":"A\u0000","currency":"EUR","time_zone":"UTC"}""", 400, "name")]
     [InlineData("/v1/api-keys", """{"name":"","scope":"partner"}""", 400, "name")]
+    [InlineData("/v1/api-keys", """{"name":"A\u0000","scope":"partner"}""", 400, "name")]
     [InlineData("/v1/api-keys", """{"name":"A","scope":"root"}""", 400, "scope")]
     [InlineData("/v1/products", """{"key":"p","display_name":"  ","business":"consulting"}""", 400, "display_name")]
     [InlineData("/v1/plans", """{"key":"p","display_name":"P","recurring_fee":{"amount":"1.00","currency":"EUR"},"proration":"days","charges":[{"model":"per_unit","meter":"m","display_name":" ","unit_price":"1"}]}""", 400, "charges[0].display_name")]
