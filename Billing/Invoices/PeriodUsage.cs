@@ -161,7 +161,7 @@ public static class PeriodUsage
         async Task MeasureAll(IReadOnlyList<(BilledMeter Meter, BillingPeriod Time, long Position)> wanted)
         {
             var scopes = wanted.Select(it => new MeasuredScope(
-                tenant, it.Meter.Definition, [.. it.Meter.Parts(it.Time, zone), it.Time.End], it.Position) 
+                tenant, it.Meter.Definition, [.. it.Meter.Parts(it.Time, zone), it.Time.End], it.Position)
             {
                 Version = it.Meter.Version,
                 IsRolledUp = rolledUp.Value.Contains(it.Meter.Version.ToString()),

@@ -28,7 +28,9 @@ select {schema}.secure_tenant_table(name) from unnest(array['usage_seals', 'usag
 grant select, insert, update on {schema}.usage_seals, {schema}.usage_seal_marks to {app_role}, {system_role};
 grant delete on {schema}.usage_seals to {system_role};
 
--- The parts of an invoice's tree, in their order; roots are 32 bytes each, one after the other.
+-- The parts of an invoice's tree, in their order; roots are 32 bytes each, one after the other. Trees in the order of the ledger have no
+-- parts, and nobody can make them: their invoices keep the root that they bear, but single events of theirs are not proved any more.
+truncate {schema}.usage_trees;
 alter table {schema}.usage_trees
     drop column chunk_positions, drop column chunk_roots,
     add column part_types text[] not null, add column part_hours timestamptz[] not null, add column part_positions bigint[] not null,
