@@ -121,7 +121,6 @@ public sealed class RatedPlanSpecs(OwnBillingHost billing) : IClassFixture<OwnBi
     }
 
     [Theory]
-    [InlineData("""{"model":"volume","tiers":[{"up_to":"15","unit_amount":"2"},{"up_to":null,"unit_amount":"1"}]""", "charges[0].tiers[1].unit_amount")]
     [InlineData("""{"model":"graduated","tiers":[{"up_to":"15","unit_amount":"2"},{"up_to":"15","unit_amount":"1"}]""", "charges[0].tiers[1].up_to")]
     [InlineData("""{"model":"package","package_size":"-1","package_amount":"1" """, "charges[0].package_size")]
     [InlineData("""{"model":"per_unit","unit_price":"1","minimum_amount":"2","maximum_amount":"1" """, "charges[0].maximum_amount")]

@@ -167,8 +167,6 @@ public sealed class MeasurementSpecs(BillingHost billing)
     [InlineData("""{"aggregation":"count","dimensions":["a","b","c","d","e"]}""", "dimensions")]
     [InlineData("""{"aggregation":"count","dimensions":["a","a"]}""", "dimensions[1]")]
     [InlineData("""{"aggregation":"count","dimensions":["a,b"]}""", "dimensions[0]")]
-    [InlineData("""{"aggregation":"count","dimensions":[null]}""", "dimensions[0]")]
-    [InlineData("""{"aggregation":"count","filters":[null]}""", "filters[0]")]
     [InlineData("""{"aggregation":"count","filters":[{"kind":"equals","property":"","value":"a"}]}""", "filters[0].property")]
     [InlineData("""{"aggregation":"count","filters":[{"kind":"in","property":"a","values":[]}]}""", "filters[0].values")]
     [InlineData("""{"aggregation":"count","filters":[{"kind":"range","property":"a"}]}""", "filters[0].to")]

@@ -110,7 +110,7 @@ public sealed class UsageCorrectionSpecs(BillingHost billing)
             (new { kind = "void", source = "", id = "2", reason = "x" }, "source"),
             (new { kind = "void", source = "test", id = "2", reason = "x", data = new { calls = "1" } }, "data"),
             (new { kind = "amend", source = "test", id = "2", reason = "x" }, "data"),
-            (new { kind = "amend", source = "test", id = "2", reason = "x", data = new { calls = "1\0" } }, "data"),
+            (new { kind = "amend", source = "test", id = "2", reason = "x", data = new { calls = "1\0" } }, "data.calls"),
             (new { kind = "forget", source = "test", id = "2", reason = "x" }, "kind"),
         })
         {
