@@ -43,7 +43,8 @@ public sealed class CreditNoteHttpSpecs(BillingHost billing)
         answers.Count(answer => answer.Status == 201).ShouldBe(4);
         answers.Where(answer => answer.Status != 201).ShouldAllBe(answer => answer.Code == "credit_note.exceeds_line");
         Money((await tenant.Viewer.Get($"/v1/invoices/{invoice}")).Json, "amount_due").ShouldBe("1.50");
-        var numbers = await billing.Strings("select data ->> 'number' from billing.credit_notes order by 1");
+        // Sandboxes of other tests have series of their own.
+        var numbers = await billing.Strings("select data ->> 'number' from billing.credit_notes where data ->> 'number' like 'CN-%' order by 1");
         numbers.ShouldBe(Enumerable.Range(1, numbers.Length).Select(i => $"CN-2026-{i:000000}"));
     }
 
