@@ -14,6 +14,7 @@ public static class PreviewRating
 {
     private const int EventsMax = 10_000;
     private const int WindowedDaysMax = 366;
+    private const long EventCountMax = 1_000_000_000;
 
     // The fields of each model: those it needs, then those it may have besides free units, minimum and maximum.
     private static readonly Dictionary<string, (string[] Needed, string[] Optional)> FieldsOf = new()
@@ -39,7 +40,7 @@ public static class PreviewRating
     /// the minimum; nothing for quantity 0.
     /// </param>
     /// <param name="Events">
-    /// For percentage, graduated_percentage and dynamic: all events of the period so far. Without events, the first two read the
+    /// For percentage, graduated_percentage and dynamic: all events of the period so far, equal ones together. Without events, the first two read the
     /// quantity as one amount. Other models ignore them.
     /// </param>
     /// <param name="PeriodEnd">False while the period runs on: its minimum is not due yet.</param>
@@ -170,6 +171,8 @@ public static class PreviewRating
             [
                 .. PriceRules.Amount($"events[{it.Index}].amount", it.Item.Amount),
                 .. PriceRules.Amount($"events[{it.Index}].multiplier", it.Item.Multiplier),
+                .. PriceRules.When(
+                    it.Item.Count is < 1 or > EventCountMax, $"events[{it.Index}].count", $"1 to {EventCountMax} equal events."),
                 .. PriceRules.When(
                     price is PercentagePrice or GraduatedPercentagePrice && it.Item.Amount is null,
                     $"events[{it.Index}].amount", "The event needs an amount."),

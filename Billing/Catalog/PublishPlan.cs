@@ -113,16 +113,27 @@ public static class PublishPlan
             ? charge with { MeterVersion = meter.LatestVersion }
             : charge;
 
-    // What is used in parts of a time must add up to what was used in it.
     private static Refusal? UnfitMeter(PlanTerms terms, Dictionary<string, MeterView> known) => terms.Charges.Index()
-        .Where(it => it.Item is WindowedCommitmentCharge or DynamicCharge
-            && known.TryGetValue(it.Item.Meter, out var meter) && meter.DefinitionOf(it.Item.MeterVersion!.Value) is { IsAdditive: false })
-        .Select(it => Refusal.Because(
-            "plan.meter_unfit", $"Prices by time need a meter that sums or counts; {it.Item.Meter} does not.", $"charges[{it.Index}].meter"))
+        .Select(it => (it.Index, it.Item.Meter, Need: known.TryGetValue(it.Item.Meter, out var meter)
+            ? Unmet(it.Item, meter.DefinitionOf(it.Item.MeterVersion!.Value)!)
+            : null))
+        .Where(it => it.Need is not null)
+        .Select(it => Refusal.Because("plan.meter_unfit", $"{it.Need}; {it.Meter} does not.", $"charges[{it.Index}].meter"))
         .FirstOrDefault();
 
-    private static IEnumerable<PriceFault> Faults(PriceModel price, int index) =>
-        PriceRules.Faults(price).Select(fault => fault with { Field = $"charges[{index}].{fault.Field}" });
+    // What is used in parts of a time, and by single events, must add up to what was used in it.
+    private static string? Unmet(Charge charge, MeterDefinition meter) => charge switch
+    {
+        WindowedCommitmentCharge or DynamicCharge { PriceKey: not null } when !meter.IsAdditive =>
+            "Prices by time need a meter that sums or counts",
+        DynamicCharge when !meter.IsAdditive => "Prices that events bring need a meter that sums or counts",
+        PercentageCharge when meter.Aggregation is not Aggregation.Sum && charge.ReadsOfEvents(meter.ValueProperty) is not null =>
+            "Terms for each event need a meter that sums the events' amounts",
+        _ => null,
+    };
+
+    private static IEnumerable<PriceFault> Faults(Charge charge, int index) =>
+        PriceRules.Faults(charge).Select(fault => fault with { Field = $"charges[{index}].{fault.Field}" });
 
     private static Task<Results<Created<PlanView>, ProblemHttpResult>> Publish(
         NewPlan request, Caller caller, RequestId requestId, EventStore.EventStore store, Documents documents, TimeProvider clock,
@@ -159,7 +170,7 @@ public static class PublishPlan
         Documents documents, TimeProvider clock, CancellationToken cancellation)
     {
         Validate(key, terms, entitlements);
-        PriceFault[] faults = [.. terms.Charges.Index().SelectMany(it => Faults(it.Item.ToPrice(), it.Index))];
+        PriceFault[] faults = [.. terms.Charges.Index().SelectMany(it => Faults(it.Item, it.Index))];
         if (faults.Length > 0)
             return faults.ToProblem();
 
@@ -184,7 +195,7 @@ public static class PublishPlan
 
         foreach (var (index, charge) in terms.Charges.Index())
         {
-            if (charge is DynamicCharge { PriceKey: var price }
+            if (charge is DynamicCharge { PriceKey: { } price }
                 && await PriceView.Timeline(documents, TenantId.Operator, price, terms.Currency, cancellation) is null)
             {
                 return Refusal.Because(

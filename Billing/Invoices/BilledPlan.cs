@@ -70,7 +70,9 @@ public sealed class BilledPlans(Documents documents)
         foreach (var span in subscription.Plans)
         {
             var (terms, meters, product) = await Version(span, cancellation);
-            plans.Add(await AtPrices(new(span, span.Trial ? terms.OnTrial() : terms, meters, product), tenant, cancellation));
+            plans.Add(span.Trial
+                ? new(span, terms.OnTrial(), [.. meters.Select(meter => meter with { Timed = null, Events = null })], product)
+                : await AtPrices(new(span, terms, meters, product), tenant, cancellation));
         }
 
         return plans;
@@ -78,13 +80,13 @@ public sealed class BilledPlans(Documents documents)
 
     private async Task<BilledPlan> AtPrices(BilledPlan plan, TenantId tenant, CancellationToken cancellation)
     {
-        if (!plan.Terms.Charges.Any(charge => charge is DynamicCharge))
+        if (!plan.Terms.Charges.Any(charge => charge is DynamicCharge { PriceKey: not null }))
             return plan;
 
         var charges = new List<Charge>();
         foreach (var charge in plan.Terms.Charges)
         {
-            charges.Add(charge is DynamicCharge { PriceKey: var key } dynamic
+            charges.Add(charge is DynamicCharge { PriceKey: { } key } dynamic
                 ? dynamic with
                 {
                     Prices = await PriceView.Timeline(documents, tenant, key, plan.Terms.Currency, cancellation)
@@ -135,10 +137,9 @@ public sealed class BilledPlans(Documents documents)
     {
         var charge = terms.Charges.First(charge => charge.Meter == meter.Key);
         var version = charge.MeterVersion ?? 1;
+        var definition = meter.DefinitionOf(version) ?? throw new InvalidOperationException($"Meter {meter.Key} has no version {version}.");
         return new(
-            meter.Key, new(meter.MeterId, version),
-            meter.DefinitionOf(version) ?? throw new InvalidOperationException($"Meter {meter.Key} has no version {version}."),
-            Timed(terms, meter.Key));
+            meter.Key, new(meter.MeterId, version), definition, Timed(terms, meter.Key), charge.ReadsOfEvents(definition.ValueProperty));
     }
 
     // The price of a meter, where it needs to know when units were used.

@@ -12,10 +12,12 @@ namespace Platform.Billing.Invoices;
 
 /// <summary>A meter as a charge reads it.</summary>
 /// <param name="Timed">The price, where it needs to know when it was used.</param>
-public sealed record BilledMeter(string Key, MeterVersionId Version, MeterDefinition Definition, PriceModel? Timed = null)
+/// <param name="Events">What the price reads of each event, where it needs to know them.</param>
+public sealed record BilledMeter(
+    string Key, MeterVersionId Version, MeterDefinition Definition, PriceModel? Timed = null, EventPrices? Events = null)
 {
     /// <summary>What slices of a period measured and owe adds up to what the period does.</summary>
-    public bool AddsUp => Definition.IsAdditive && Timed is null;
+    public bool AddsUp => Definition.IsAdditive && Timed is null && Events is null;
 
     /// <summary>Where parts of a time begin in each of which one price holds.</summary>
     public IReadOnlyList<Instant> Parts(BillingPeriod time, DateTimeZone zone) => Timed switch
@@ -34,7 +36,7 @@ public sealed record BilledMeter(string Key, MeterVersionId Version, MeterDefini
 /// </summary>
 /// <remarks>
 /// Sums and counts of slices add up, so each slice of a calendar's period is measured by itself. Other aggregations, and use whose
-/// price depends on its time, are measured over all that is billed of the calendar's period: a slice bills what it grew by, late usage
+/// price depends on its time or on single events, are measured over all that is billed of the calendar's period: a slice bills what it grew by, late usage
 /// what it changed by. Either way the lines of a period sum to what one invoice over it would have billed.
 /// </remarks>
 public static class PeriodUsage
@@ -157,23 +159,30 @@ public static class PeriodUsage
             return measured[(meter.Key, time, position)];
         }
 
-        // One query for each, however many prices hold in that time.
+        // One query for each, however many prices hold in that time, and one more where the price reads events.
         async Task MeasureAll(IReadOnlyList<(BilledMeter Meter, BillingPeriod Time, long Position)> wanted)
         {
-            var scopes = wanted.Select(it => new MeasuredScope(
-                tenant, it.Meter.Definition, [.. it.Meter.Parts(it.Time, zone), it.Time.End], it.Position)
+            // Many events take long to read, and broken off they would take as long the next time.
+            var reading = new RoundTrip(connection) { TimeoutSeconds = 0 };
+            var asked = wanted.Select(it =>
             {
-                Version = it.Meter.Version,
-                IsRolledUp = rolledUp.Value.Contains(it.Meter.Version.ToString()),
+                var scope = new MeasuredScope(tenant, it.Meter.Definition, [.. it.Meter.Parts(it.Time, zone), it.Time.End], it.Position)
+                {
+                    Version = it.Meter.Version,
+                    IsRolledUp = rolledUp.Value.Contains(it.Meter.Version.ToString()),
+                };
+                return (it.Meter, it.Time, it.Position, scope.Bounds, Cells: Measurement.Quantities(reading, scope),
+                    Tallied: it.Meter.Events is { } events ? Measurement.Tally(reading, scope, events) : null);
             }).ToList();
-            var answers = await Measurement.Quantities(connection, scopes, cancellation);
-            foreach (var ((meter, time, position), scope, cells) in wanted.Zip(scopes, answers))
+            await reading.Send(cancellation);
+            foreach (var (meter, time, position, bounds, cells, tallied) in asked)
             {
-                var uses = cells.Where(cell => cell.Window is not null)
-                    .Select(cell => new TimedUse(scope.Bounds[cell.Window!.Value - 1], cell.Quantity));
-                measured[(meter.Key, time, position)] = Measured.Units(cells.Single(cell => cell.Window is null).Quantity) with
+                var uses = cells.Value.Where(cell => cell.Window is not null)
+                    .Select(cell => new TimedUse(bounds[cell.Window!.Value - 1], cell.Quantity));
+                measured[(meter.Key, time, position)] = Measured.Units(cells.Value.Single(cell => cell.Window is null).Quantity) with
                 {
                     Windows = meter.Timed is null ? null : new(time, zone, [.. uses]),
+                    Tallied = tallied?.Value,
                 };
             }
         }
@@ -213,5 +222,7 @@ public static class PeriodUsage
         {
             Windows = measured.Windows,
             WindowsBilled = billed?.Windows,
+            Tallied = measured.Tallied,
+            TalliedBilled = billed?.Tallied,
         };
 }

@@ -17,6 +17,10 @@ public static class StepText
             StepKind.Tier => $"Tier {step.Tier}",
             StepKind.Packages => "Packages",
             StepKind.Event => "",
+            StepKind.EventMinimum => "At the minimum",
+            StepKind.EventMaximum => "At the maximum",
+            StepKind.OtherEvents => "At other prices",
+            StepKind.Unpriced => "Without a price",
             StepKind.Free => "Free",
             StepKind.BookPrice => step.ValidFrom is { } from ? $"From {Sheet.Date(from.InZone(zone).Date)}" : "",
             StepKind.Committed => "Within the commitment",
@@ -34,8 +38,21 @@ public static class StepText
             step.Rate is { } rate ? $"{Grouped(rate * 100)} %" : null,
             step.OverageFactor is { } factor ? Grouped(factor) : null,
         ];
-        var product = string.Join(" × ", factors.Where(factor => factor is not null));
-        var sum = step.FlatAmount is null or 0 ? product : $"{product} + {Grouped(step.FlatAmount.Value)}";
-        return string.Join(": ", new[] { step.Band is { } band ? $"{name} ({band})".TrimStart() : name, sum }.Where(part => part.Length > 0));
+        var product = step.Step switch
+        {
+            // At a bound it does not matter what the events' amounts were.
+            StepKind.EventMinimum or StepKind.EventMaximum => "",
+            StepKind.OtherEvents or StepKind.Unpriced => $"{Grouped(step.Events ?? 0)} events",
+            _ => string.Join(" × ", factors.Where(factor => factor is not null)),
+        };
+        var flat = (step.FlatAmount, step.Events) switch
+        {
+            (null or 0, _) => "",
+            ({ } amount, null or 1) => Grouped(amount),
+            ({ } amount, { } events) => $"{Grouped(events)} × {Grouped(amount)}",
+        };
+        return string.Join(": ", Written(step.Band is { } band ? $"{name} ({band})".TrimStart() : name, string.Join(" + ", Written(product, flat))));
+
+        static IEnumerable<string> Written(params string[] parts) => parts.Where(part => part.Length > 0);
     }
 }

@@ -4,7 +4,7 @@ namespace Platform.Billing.Rating;
 
 /// <summary>
 /// What a plan takes for the quantity of one meter in a billing period by the calendar. <c>model</c> on the wire chooses the case.
-/// Only models that need nothing but quantities and their time are here: the ledger's meters know no amounts of events.
+/// Most read nothing but quantities and their time; see <see cref="ReadsOfEvents"/> for those that read events.
 /// </summary>
 /// <param name="Meter">The meter's key.</param>
 /// <param name="DisplayName">The text of the invoice line.</param>
@@ -47,6 +47,10 @@ public abstract record Charge(string Meter, string DisplayName)
 
     /// <summary>The terms as rating reads them.</summary>
     public abstract PriceModel ToPrice();
+
+    /// <summary>What the price reads of each event; null where quantities and their time are enough.</summary>
+    /// <param name="value">The member of the events' data that the meter measures, if it measures one.</param>
+    public virtual EventPrices? ReadsOfEvents(string? value) => null;
 }
 
 /// <param name="UnitPrice">Exact price of one unit of the meter in the plan's currency, at most 12 decimals.</param>
@@ -91,15 +95,32 @@ public sealed record PackageCharge(
     public override PriceModel ToPrice() => new PackagePrice(PackageSize, PackageAmount, PackageRounding, Limits);
 }
 
-/// <summary>Of a meter whose quantity is an amount in the plan's currency, such as the sum of what was sold.</summary>
+/// <summary>
+/// Of a meter whose quantity is an amount in the plan's currency, such as the sum of what was sold. With a fixed amount, free events or
+/// bounds per event the meter sums, and its value is each event's amount.
+/// </summary>
 /// <param name="Rate">A fraction: 0.013 is 1.3 %.</param>
 /// <param name="FreeAmount">The first part of each billing period's amount that costs nothing.</param>
+/// <param name="FixedAmount">For each event that is not wholly free.</param>
+/// <param name="FreeEvents">
+/// So many of each billing period's events cost nothing, the smallest. With a free amount too, the first of both to be used up ends both.
+/// </param>
+/// <param name="PerEventMinimum">For each paid event, its fixed amount included.</param>
+/// <param name="PerEventMaximum">For each paid event, its fixed amount included.</param>
 public sealed record PercentageCharge(
     string Meter, string DisplayName, decimal Rate,
-    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] decimal? FreeAmount = null) : Charge(Meter, DisplayName)
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] decimal? FreeAmount = null,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] decimal? FixedAmount = null,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull), JsonNumberHandling(JsonNumberHandling.AllowReadingFromString)]
+    int? FreeEvents = null,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] decimal? PerEventMinimum = null,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] decimal? PerEventMaximum = null) : Charge(Meter, DisplayName)
 {
-    public override PriceModel ToPrice() => new PercentagePrice(
-        Rate, FixedAmount: 0, FreeEvents: 0, FreeAmount ?? 0, PerEventMinimum: null, PerEventMaximum: null, Limits);
+    public override PriceModel ToPrice() =>
+        new PercentagePrice(Rate, FixedAmount ?? 0, FreeEvents ?? 0, FreeAmount ?? 0, PerEventMinimum, PerEventMaximum, Limits);
+
+    public override EventPrices? ReadsOfEvents(string? value) =>
+        ToPrice() is PercentagePrice { ReadsEvents: true } price ? new(price, value, Multiplier: null) : null;
 }
 
 /// <summary>Of a meter whose quantity is an amount in the plan's currency.</summary>
@@ -139,16 +160,31 @@ public sealed record WindowedCommitmentCharge(
     public override int GetHashCode() => HashCode.Combine(base.GetHashCode(), Window, UnitAmount, CommittedQuantity, CommittedAmount);
 }
 
-/// <summary>Of a meter that sums or counts: each unit at the price that the price book had for the tenant when it was used.</summary>
+/// <summary>
+/// Of a meter that sums or counts. Either each unit at the price that the price book had for the tenant when it was used
+/// (<c>price_key</c>), or each event at the price that it brings (<c>amount_property</c>, or <c>unit_amount</c> times
+/// <c>multiplier_property</c>).
+/// </summary>
 /// <param name="PriceKey">The key of the prices, which are in the plan's currency.</param>
 /// <param name="UnitSize">Units of the meter in one priced unit, 1 where it is left out: 3600000 for milliseconds priced by the hour.</param>
+/// <param name="AmountProperty">The member of the events' data that holds what the event costs, in major units of the plan's currency.</param>
+/// <param name="MultiplierProperty">The member that holds what the amount, or the unit amount, is multiplied by.</param>
+/// <param name="UnitAmount">What each event's multiplier multiplies, where events bring no amount.</param>
 public sealed record DynamicCharge(
-    string Meter, string DisplayName, string PriceKey,
-    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] decimal? UnitSize = null) : Charge(Meter, DisplayName)
+    string Meter, string DisplayName,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? PriceKey = null,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] decimal? UnitSize = null,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? AmountProperty = null,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? MultiplierProperty = null,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] decimal? UnitAmount = null) : Charge(Meter, DisplayName)
 {
     /// <summary>Looked up for one tenant when its use is rated; no part of the terms.</summary>
     [JsonIgnore]
     public PriceTimeline Prices { get; init; } = PriceTimeline.Empty;
 
-    public override PriceModel ToPrice() => new BookPrice(Prices, UnitSize ?? 1, Limits);
+    public override PriceModel ToPrice() =>
+        PriceKey is null ? new DynamicPrice(UnitAmount, Limits) : new BookPrice(Prices, UnitSize ?? 1, Limits);
+
+    public override EventPrices? ReadsOfEvents(string? value) =>
+        PriceKey is null ? new(ToPrice(), AmountProperty, MultiplierProperty) : null;
 }

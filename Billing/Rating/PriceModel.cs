@@ -38,12 +38,16 @@ public sealed record PackagePrice(
 /// <param name="PerEventMinimum">For each paid event, its fixed amount included.</param>
 public sealed record PercentagePrice(
     decimal Rate, decimal FixedAmount, int FreeEvents, decimal FreeAmount, decimal? PerEventMinimum, decimal? PerEventMaximum,
-    Limits Limits) : PriceModel(Limits);
+    Limits Limits) : PriceModel(Limits)
+{
+    /// <summary>It matters how the amount came about; else its sum is enough.</summary>
+    public bool ReadsEvents => FixedAmount > 0 || FreeEvents > 0 || PerEventMinimum > 0 || PerEventMaximum is not null;
+}
 
 /// <summary>Each part of the amount at the rate of the tier that it lies in, and each entered tier's flat amount.</summary>
 public sealed record GraduatedPercentagePrice(IReadOnlyList<RateTier> Tiers, Limits Limits) : PriceModel(Limits);
 
-/// <summary>Each event brings its price: an amount, or a multiplier of <paramref name="UnitAmount"/>.</summary>
+/// <summary>Each event's price is the amount that it brings, times its multiplier if it has one, or a multiplier of the unit amount.</summary>
 public sealed record DynamicPrice(decimal? UnitAmount, Limits Limits) : PriceModel(Limits);
 
 /// <summary>Each unit at the price that the book had for the tenant when it was used.</summary>
@@ -139,6 +143,9 @@ public sealed record Measured(decimal Quantity, IReadOnlyList<PricedEvent> Event
     /// <summary>What prices read that depend on the time of use.</summary>
     public WindowedUse? Windows { get; init; }
 
+    /// <summary>Instead of events: the steps that they come to by the very price, from where they were tallied as they were read.</summary>
+    public IReadOnlyList<RatingStep>? Tallied { get; init; }
+
     public static Measured Units(decimal quantity) => new(quantity, []);
 }
 
@@ -153,4 +160,7 @@ public readonly record struct TimedUse(Instant At, decimal Quantity);
 
 /// <param name="Amount">In major units.</param>
 /// <param name="Multiplier">For dynamic prices: of the amount, or of the charge's unit amount where there is none.</param>
-public sealed record PricedEvent(decimal? Amount = null, decimal? Multiplier = null);
+/// <param name="Count">How many equal events it stands for.</param>
+public sealed record PricedEvent(
+    decimal? Amount = null, decimal? Multiplier = null,
+    [property: JsonNumberHandling(JsonNumberHandling.AllowReadingFromString)] long Count = 1);

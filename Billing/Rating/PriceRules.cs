@@ -13,6 +13,10 @@ public static class PriceRules
 
     private const int TiersMax = 100;
 
+    /// <summary>Also which of a charge's terms do not go together.</summary>
+    public static IEnumerable<PriceFault> Faults(Charge charge) =>
+        [.. charge is DynamicCharge dynamic ? OfSource(dynamic) : [], .. Faults(charge.ToPrice())];
+
     public static IEnumerable<PriceFault> Faults(PriceModel price) =>
     [
         .. price switch
@@ -83,6 +87,30 @@ public static class PriceRules
         .. Amount("per_event_maximum", price.PerEventMaximum),
         .. When(price.PerEventMaximum < price.PerEventMinimum, "per_event_maximum", "The maximum is not below the minimum."),
     ];
+
+    private static IEnumerable<PriceFault> OfSource(DynamicCharge charge) =>
+    [
+        .. When(
+            charge is { PriceKey: null, AmountProperty: null, UnitAmount: null }, "price_key",
+            "A price is needed: price_key of the price book, amount_property of the events, or unit_amount with multiplier_property."),
+        .. When(charge is { PriceKey: not null, AmountProperty: not null }, "amount_property", "The price book has the price."),
+        .. When(charge is { PriceKey: not null, MultiplierProperty: not null }, "multiplier_property", "The price book has the price."),
+        .. When(charge is { PriceKey: not null, UnitAmount: not null }, "unit_amount", "The price book has the price."),
+        .. When(charge is { AmountProperty: not null, UnitAmount: not null }, "unit_amount", "The events bring the amount."),
+        .. When(
+            charge is { UnitAmount: not null, PriceKey: null, AmountProperty: null, MultiplierProperty: null }, "multiplier_property",
+            "A unit amount is multiplied by what each event says."),
+        .. When(charge is { PriceKey: null, UnitSize: not null }, "unit_size", "Only a price of the book is for units of a size."),
+        .. Member("amount_property", charge.AmountProperty),
+        .. Member("multiplier_property", charge.MultiplierProperty),
+        .. When(
+            charge.AmountProperty is not null && charge.AmountProperty == charge.MultiplierProperty, "multiplier_property",
+            "An amount is not multiplied by itself."),
+    ];
+
+    private static IEnumerable<PriceFault> Member(string field, string? name) => When(
+        name is { Length: 0 or > 100 } || name?.Any(char.IsControl) == true, field,
+        "A member of the events' data, 1 to 100 characters.");
 
     private static IEnumerable<PriceFault> OfCommitment(WindowedCommitmentPrice price) =>
     [

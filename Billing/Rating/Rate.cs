@@ -28,9 +28,9 @@ public static class Rate
                 GraduatedPrice it => Graduated(it, Billable(it, measured.Quantity)),
                 VolumePrice it => Volume(it, Billable(it, measured.Quantity)),
                 PackagePrice it => Packages(it, Billable(it, measured.Quantity)),
-                PercentagePrice it => Percentage(it, Amounts(measured)),
-                GraduatedPercentagePrice it => GraduatedPercentage(it, Billable(it, Amounts(measured).Sum())),
-                DynamicPrice it => Dynamic(it, measured.Events),
+                PercentagePrice it => measured.Tallied ?? Percentage(it, measured),
+                GraduatedPercentagePrice it => GraduatedPercentage(it, Billable(it, Amount(measured))),
+                DynamicPrice it => measured.Tallied ?? EventTally.Of(it, measured.Events),
                 BookPrice it => AtBookPrices(it, Windows(measured)),
                 WindowedCommitmentPrice it => RateCommitment.Steps(it, Windows(measured), periodEnd),
                 _ => throw new UnreachableException($"No rating for {price.GetType().Name}."),
@@ -125,43 +125,10 @@ public static class Rate
         ];
     }
 
-    // Free allowances go to the smallest events first, so that the order of arrival makes no difference.
-    private static IEnumerable<RatingStep> Percentage(PercentagePrice price, IEnumerable<decimal> amounts)
-    {
-        var hasFree = price.FreeEvents > 0 || price.FreeAmount > 0;
-        var freeEvents = price.FreeEvents > 0 ? price.FreeEvents : int.MaxValue;
-        var freeAmount = price.FreeAmount > 0 ? price.FreeAmount : decimal.MaxValue;
-        foreach (var amount in amounts.Where(amount => amount > 0).Order())
-        {
-            var free = hasFree && freeEvents > 0 ? Math.Min(amount, freeAmount) : 0;
-            if (free > 0)
-            {
-                (freeEvents, freeAmount) = (freeEvents - 1, freeAmount - free);
-                yield return Step(StepKind.Free, amount: 0) with { Quantity = Exact(free) };
-            }
-
-            if (free == amount)
-                continue;
-            var owed = (amount - free) * price.Rate + price.FixedAmount;
-            var bounded = Math.Min(Math.Max(owed, price.PerEventMinimum ?? owed), price.PerEventMaximum ?? decimal.MaxValue);
-            yield return Step(StepKind.Event, bounded) with
-            {
-                Quantity = Exact(amount - free),
-                Rate = price.Rate,
-                FlatAmount = price.FixedAmount,
-            };
-        }
-    }
-
-    private static IEnumerable<RatingStep> Dynamic(DynamicPrice price, IReadOnlyList<PricedEvent> events) => events
-        .Select(@event => (UnitAmount: @event.Amount ?? price.UnitAmount ?? 0, Multiplier: @event.Multiplier ?? 1))
-        .Where(it => it.UnitAmount * it.Multiplier != 0)
-        .Order()
-        .Select(it => Step(StepKind.Event, it.UnitAmount * it.Multiplier) with
-        {
-            Quantity = Exact(it.Multiplier),
-            UnitAmount = it.UnitAmount,
-        });
+    // A quantity is the amount of we do not know how many events.
+    private static IEnumerable<RatingStep> Percentage(PercentagePrice price, Measured measured) => measured.Events.Count == 0
+        ? EventTally.Of(price, [new(measured.Quantity)]).Select(step => step with { Events = null })
+        : EventTally.Of(price, measured.Events);
 
     private static IEnumerable<RatingStep> AtBookPrices(BookPrice price, WindowedUse use) => use.Uses
         .DefaultIfEmpty(new(use.Time.Start, Quantity: 0))
@@ -193,16 +160,16 @@ public static class Rate
     private static decimal Billable(PriceModel price, decimal units) => Math.Max(0, units - price.Limits.FreeUnits);
 
     private static decimal Base(PriceModel price, Measured measured) =>
-        price is GraduatedPercentagePrice ? Amounts(measured).Sum() : measured.Quantity;
+        price is GraduatedPercentagePrice ? Amount(measured) : measured.Quantity;
 
-    private static IEnumerable<decimal> Amounts(Measured measured) => measured.Events.Count == 0
-        ? [measured.Quantity]
-        : measured.Events.Select(@event => @event.Amount ?? 0).Order();
+    private static decimal Amount(Measured measured) => measured.Events.Count == 0
+        ? measured.Quantity
+        : measured.Events.Sum(each => (each.Amount ?? 0) * each.Count);
 
     private static WindowedUse Windows(Measured measured) =>
         measured.Windows ?? throw new InvalidOperationException("A price by windows needs to know when the units were used.");
 
-    private static RatingStep Step(StepKind kind, decimal amount) => new() { Step = kind, Amount = Exact(amount) };
+    internal static RatingStep Step(StepKind kind, decimal amount) => new() { Step = kind, Amount = Exact(amount) };
 
     // Without trailing zeros, and short enough to be written: the product of two very long numbers has more than 28 digits.
     internal static decimal Exact(decimal value)

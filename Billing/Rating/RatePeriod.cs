@@ -21,6 +21,12 @@ public sealed record MeteredQuantity(
 
     /// <summary>The part of it that was billed already; null where nothing was.</summary>
     public WindowedUse? WindowsBilled { get; init; }
+
+    /// <summary>What its events come to, what was billed already included; null where the price reads none.</summary>
+    public IReadOnlyList<RatingStep>? Tallied { get; init; }
+
+    /// <summary>What those of them come to that were billed already; null where none were.</summary>
+    public IReadOnlyList<RatingStep>? TalliedBilled { get; init; }
 }
 
 public enum LineKind
@@ -86,14 +92,16 @@ public static class RatePeriod
     private static IEnumerable<RatedLine> Lines(
         PlanTerms terms, IReadOnlyCollection<MeteredQuantity> usage, Func<MeteredQuantity, bool> periodEnded) =>
         terms.Charges.SelectMany(charge => usage
-            .Where(quantity => quantity.Meter == charge.Meter && (!quantity.Late || quantity.Quantity != 0 || quantity.Windows is not null))
+            .Where(quantity => quantity.Meter == charge.Meter && (!quantity.Late || MayOwe(quantity)))
             .OrderBy(quantity => quantity.Late).ThenBy(quantity => quantity.Window.Start)
             .Select(quantity => Line(charge, quantity, periodEnded(quantity), terms.Currency) with
             {
                 TaxCategory = charge.TaxCategory ?? terms.TaxCategory,
             })
-            // Corrections that only move use from one window to another change what is owed and no quantity.
             .Where(line => line is not { Kind: LineKind.LateUsage, Quantity: 0, Amount.MinorUnits: 0 }));
+
+    // Corrections that only move use from one window to another, or from one event to another, change what is owed and no quantity.
+    private static bool MayOwe(MeteredQuantity late) => late is not { Quantity: 0, Windows: null, Tallied: null };
 
     // Usage is what the calendar's period owes after it minus what it owed before, so that tiers, free units and limits go on over
     // slices and late reports, and all lines of a period sum to what one run over it would owe.
@@ -101,9 +109,11 @@ public static class RatePeriod
     {
         var price = charge.ToPrice();
         var before = usage.AlreadyBilled is { } billed
-            ? Rating.Rate.Of(price, new(billed, []) { Windows = usage.WindowsBilled }, periodEnd: usage.Late && periodEnded).Amount
+            ? Rating.Rate.Of(
+                price, new(billed, []) { Windows = usage.WindowsBilled, Tallied = usage.TalliedBilled },
+                periodEnd: usage.Late && periodEnded).Amount
             : 0;
-        var soFar = new Measured((usage.AlreadyBilled ?? 0) + usage.Quantity, []) { Windows = usage.Windows };
+        var soFar = new Measured((usage.AlreadyBilled ?? 0) + usage.Quantity, []) { Windows = usage.Windows, Tallied = usage.Tallied };
         var slice = Rating.Rate.Slice(price, soFar, periodEnded, before, usage.AlreadyBilled, currency);
 
         var unitAmount = (price as PerUnitPrice)?.UnitAmount;

@@ -11,8 +11,20 @@ public enum StepKind
     Tier,
     Packages,
 
-    /// <summary>One paid event.</summary>
+    /// <summary>Paid events: of a percentage those within its bounds, of a dynamic price those of one unit amount.</summary>
     Event,
+
+    /// <summary>Events that owe the minimum per event.</summary>
+    EventMinimum,
+
+    /// <summary>Events that owe the maximum per event.</summary>
+    EventMaximum,
+
+    /// <summary>Events at further prices, those that came to least.</summary>
+    OtherEvents,
+
+    /// <summary>Events that brought no price, and cost nothing.</summary>
+    Unpriced,
 
     /// <summary>Units, or amounts of events, that cost nothing.</summary>
     Free,
@@ -56,9 +68,13 @@ public sealed record RatingStep
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public int? Windows { get; init; }
 
+    /// <summary>How many events the step is summed over; one that is free in part counts among the free and among the paid.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public long? Events { get; init; }
+
     /// <summary>
     /// The units of the step; for shares of amounts, and for use above a committed amount, the amount that the rate or the factor
-    /// applies to; for packages, their number.
+    /// applies to; for packages, their number; for prices that events bring, their multipliers.
     /// </summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public decimal? Quantity { get; init; }
@@ -82,6 +98,7 @@ public sealed record RatingStep
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public decimal? OverageFactor { get; init; }
 
+    /// <summary>Owed once; for each event where the step is of events.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public decimal? FlatAmount { get; init; }
 

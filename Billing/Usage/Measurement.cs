@@ -72,24 +72,20 @@ internal sealed partial class Measurement
     /// events has none, but there always is the one of all.
     /// </summary>
     public static async Task<IReadOnlyList<MeasuredCell>> Quantities(
-        NpgsqlConnection connection, MeasuredScope scope, CancellationToken cancellation) =>
-        (await Quantities(connection, [scope], cancellation))[0];
-
-    /// <summary>The same of several scopes, in two round trips however many they are.</summary>
-    public static async Task<IReadOnlyList<IReadOnlyList<MeasuredCell>>> Quantities(
-        NpgsqlConnection connection, IReadOnlyList<MeasuredScope> scopes, CancellationToken cancellation)
+        NpgsqlConnection connection, MeasuredScope scope, CancellationToken cancellation)
     {
         var together = new RoundTrip(connection);
-        var asked = scopes.Select(scope => new Measurement(scope)).Select(it => (Measurement: it, IsRolledUp: it.AskRolledUp(together))).ToList();
+        var measurement = new Measurement(scope);
+        var isRolledUp = measurement.AskRolledUp(together);
         await together.Send(cancellation);
-        var cells = asked.ConvertAll(it => together.Rows(
-            it.Measurement.MayBeRolledUp && (it.Measurement.scope.IsRolledUp ?? it.IsRolledUp?.Value == true)
-                ? it.Measurement.OfRollUps()
-                : it.Measurement.OfEvents(),
-            Cell, [.. it.Measurement.parameters]));
+        var cells = measurement.Ask(together, scope.IsRolledUp ?? isRolledUp?.Value == true);
         await together.Send(cancellation);
-        return cells.ConvertAll(answer => answer.Value);
+        return cells.Value;
     }
+
+    /// <summary>The same of a scope that says whether it is rolled up, asked together with other things.</summary>
+    public static Answer<IReadOnlyList<MeasuredCell>> Quantities(RoundTrip together, MeasuredScope scope) =>
+        new Measurement(scope).Ask(together, scope.IsRolledUp == true);
 
     /// <summary>One quantity over the whole scope.</summary>
     public static async Task<decimal> Total(NpgsqlConnection connection, MeasuredScope scope, CancellationToken cancellation) =>
@@ -114,6 +110,12 @@ internal sealed partial class Measurement
         if (limit is { } rows)
             sql += $" limit {it.Add(Sql.P(rows))}";
         return (sql, [.. it.parameters]);
+    }
+
+    private Answer<IReadOnlyList<MeasuredCell>> Ask(RoundTrip together, bool isRolledUp)
+    {
+        var sql = isRolledUp && MayBeRolledUp ? OfRollUps() : OfEvents();
+        return together.Rows(sql, Cell, [.. parameters]);
     }
 
     private static MeasuredCell Cell(NpgsqlDataReader row) => new(

@@ -18,7 +18,10 @@ internal sealed class MeterColumns(MeterDefinition meter, Func<NpgsqlParameter, 
     public static string Column(int dimension) => $"dimension_{dimension + 1}";
 
     /// <summary>Numeric; null where the event has no quantity.</summary>
-    public string Value() => meter.ReadsQuantity ? QuantityOf(add(Sql.P(meter.ValueProperty!))) : "null::numeric";
+    public string Value() => Quantity(meter.ReadsQuantity ? meter.ValueProperty : null);
+
+    /// <summary>Numeric; null where there is no such member or it holds no quantity.</summary>
+    public string Quantity(string? member) => member is null ? "null::numeric" : QuantityOf(add(Sql.P(member)));
 
     /// <summary>Each dimension as text, null for events without it.</summary>
     public IEnumerable<string> Dimensions() => meter.Dimensions.Select(dimension => $"data ->> {add(Sql.P(dimension))}");

@@ -263,6 +263,26 @@ public class EventContract
     }
 
     [Fact]
+    public void A_plan_keeps_what_its_prices_read_of_events()
+    {
+        var sample = PlanPublished(terms: Terms() with
+        {
+            Charges =
+            [
+                new PercentageCharge(
+                    "sales", "Sales", 0.013m, FreeAmount: 100, FixedAmount: 0.25m, FreeEvents: 3, PerEventMinimum: 0.5m, PerEventMaximum: 5),
+                new DynamicCharge("gpu-time", "GPU time", PriceKey: "gpu-hour.h100", UnitSize: 3_600_000),
+                new DynamicCharge("messages", "Messages", AmountProperty: "price", MultiplierProperty: "segments"),
+                new DynamicCharge("calls", "Calls", MultiplierProperty: "weight", UnitAmount: 0.05m),
+            ],
+        });
+        var json = Stored.Events.Serialize(sample);
+
+        Approve.Text(Pretty.Json(json) + "\n", "plan.version_published.v1.events.json");
+        Stored.Events.Deserialize("plan.version_published.v1", json).ShouldBe(sample);
+    }
+
+    [Fact]
     public void A_finalized_invoice_keeps_what_each_product_earned()
     {
         var sample = Finalized() with

@@ -82,16 +82,33 @@ public sealed class RatedPlanSpecs(OwnBillingHost billing) : IClassFixture<OwnBi
     [InlineData("percentage")]
     [InlineData("graduated_percentage")]
     [InlineData("windowed_commitment")]
-    public async Task A_plan_can_have_every_model_of_quantities_and_the_same_terms_again_are_no_new_version(string model)
+    [InlineData("percentage", "by event")]
+    [InlineData("dynamic", "amounts")]
+    [InlineData("dynamic", "multipliers")]
+    public async Task A_plan_can_have_every_model_and_the_same_terms_again_are_no_new_version(string model, string terms = "")
     {
         var meter = await Meter();
-        object charge = model switch
+        object charge = (model, terms) switch
         {
-            "flat" => new { model, meter, display_name = "A", amount = "5" },
-            "per_unit" => new { model, meter, display_name = "A", unit_price = "5", free_units = "3", maximum_amount = "9" },
-            "percentage" => new { model, meter, display_name = "A", rate = "0.013", free_amount = "100" },
-            "graduated_percentage" => new { model, meter, display_name = "A", tiers = new object[] { new { up_to = "5", rate = "0.1" }, new { up_to = (string?)null, rate = "0.2", flat_amount = "1" } } },
-            "windowed_commitment" => new
+            (_, "by event") => new
+            {
+                model,
+                meter,
+                display_name = "A",
+                rate = "0.013",
+                free_amount = "100",
+                fixed_amount = "0.25",
+                free_events = 3,
+                per_event_minimum = "0.5",
+                per_event_maximum = "5",
+            },
+            (_, "amounts") => new { model, meter, display_name = "A", amount_property = "price", multiplier_property = "segments", maximum_amount = "9" },
+            (_, "multipliers") => new { model, meter, display_name = "A", unit_amount = "0.05", multiplier_property = "segments" },
+            ("flat", _) => new { model, meter, display_name = "A", amount = "5" },
+            ("per_unit", _) => new { model, meter, display_name = "A", unit_price = "5", free_units = "3", maximum_amount = "9" },
+            ("percentage", _) => new { model, meter, display_name = "A", rate = "0.013", free_amount = "100" },
+            ("graduated_percentage", _) => new { model, meter, display_name = "A", tiers = new object[] { new { up_to = "5", rate = "0.1" }, new { up_to = (string?)null, rate = "0.2", flat_amount = "1" } } },
+            ("windowed_commitment", _) => new
             {
                 model,
                 meter,
@@ -106,7 +123,7 @@ public sealed class RatedPlanSpecs(OwnBillingHost billing) : IClassFixture<OwnBi
                 overage_factor = "1.5",
                 true_up = "period",
             },
-            "volume" => new { model, meter, display_name = "A", tiers = new object[] { new { up_to = "5", unit_amount = "1" }, new { up_to = (string?)null, unit_amount = "2" } } },
+            ("volume", _) => new { model, meter, display_name = "A", tiers = new object[] { new { up_to = "5", unit_amount = "1" }, new { up_to = (string?)null, unit_amount = "2" } } },
             _ => new { model, meter, display_name = "A", package_size = "5", package_amount = "1", package_rounding = "down" },
         };
         var plan = await Plan(charge);
@@ -125,6 +142,11 @@ public sealed class RatedPlanSpecs(OwnBillingHost billing) : IClassFixture<OwnBi
     [InlineData("""{"model":"package","package_size":"-1","package_amount":"1" """, "charges[0].package_size")]
     [InlineData("""{"model":"per_unit","unit_price":"1","minimum_amount":"2","maximum_amount":"1" """, "charges[0].maximum_amount")]
     [InlineData("""{"model":"percentage","rate":"1.3" """, "charges[0].rate")]
+    [InlineData("""{"model":"percentage","rate":"0.1","free_events":-1 """, "charges[0].free_events")]
+    [InlineData("""{"model":"percentage","rate":"0.1","per_event_minimum":"2","per_event_maximum":"1" """, "charges[0].per_event_maximum")]
+    [InlineData("""{"model":"dynamic" """, "charges[0].price_key")]
+    [InlineData("""{"model":"dynamic","price_key":"p","amount_property":"a" """, "charges[0].amount_property")]
+    [InlineData("""{"model":"dynamic","unit_amount":"1" """, "charges[0].multiplier_property")]
     [InlineData("""{"model":"windowed_commitment","window":"hour","committed_quantity":"1" """, "charges[0].unit_amount")]
     [InlineData("""{"model":"windowed_commitment","window":"hour","bands":[{"from":"08:00","to":"20:00","unit_amount":"1"}]""", "charges[0].bands[0].from")]
     public async Task A_plans_charge_that_makes_no_sense_is_refused_by_its_field(string charge, string field)

@@ -52,7 +52,7 @@ internal sealed partial class Scenario
     /// <summary>What a meter or plan of this scenario is called in the catalog.</summary>
     public string Key(string name) => prefix + name.ToLowerInvariant();
 
-    /// <summary>A meter of usage events of its own; their data have one member, <c>value</c>.</summary>
+    /// <summary>A meter of usage events of its own, which measures <c>value</c> of their data.</summary>
     /// <returns>Its key, for charges.</returns>
     public async Task<string> Meter(string name, string aggregation = "sum", string unit = "unit", object? also = null)
     {
@@ -78,8 +78,9 @@ internal sealed partial class Scenario
 
     /// <summary>Reports usage of a meter's own type.</summary>
     /// <param name="at">When it was used, which need not be now.</param>
+    /// <param name="also">Further members of its data.</param>
     /// <returns>The event's id, for corrections.</returns>
-    public async Task<string> Use(string meter, string quantity, string? at = null)
+    public async Task<string> Use(string meter, string quantity, string? at = null, params (string Name, string Value)[] also)
     {
         var id = $"{++reported}";
         await Post(
@@ -90,7 +91,7 @@ internal sealed partial class Scenario
                 source = "scenario",
                 type = Key(meter),
                 time = Text(at is null ? now : Parse(at, zone)),
-                data = new Dictionary<string, string> { ["value"] = quantity },
+                data = also.Append((Name: "value", Value: quantity)).ToDictionary(member => member.Name, member => member.Value),
             });
         return id;
     }
