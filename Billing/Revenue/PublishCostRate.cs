@@ -4,6 +4,7 @@ using Platform.Billing.Catalog;
 using Platform.Billing.Rating;
 using Platform.Billing.Usage;
 using Platform.Contracts;
+using Platform.Contracts.Verification;
 using Platform.EventStore;
 using Platform.ServiceDefaults;
 
@@ -56,10 +57,10 @@ public static class PublishCostRate
         CancellationToken cancellation)
     {
         var (id, at) = (new CostRateId(requestId.Value), clock.Now());
-        var from = request.EffectiveFrom ?? Hours.Of(at);
+        var from = request.EffectiveFrom ?? UsagePart.HourOf(at);
         new FieldErrors()
             .Require(!PriceRules.Price("unit_cost", request.UnitCost).Any(), "unit_cost", PriceRules.PriceRule)
-            .Require(from == Hours.Of(from), "effective_from", Hours.Rule)
+            .Require(Hours.IsWhole(from), "effective_from", Hours.Rule)
             .ThrowIfAny();
 
         var meter = await MeterView.OfKeys(documents, [request.Meter], cancellation) is [var known] ? known : null;

@@ -47,8 +47,8 @@ public sealed record TenantMargin(
     {
         var time = new BillingPeriod(QueryInstant.Required(from, "from"), QueryInstant.Required(to, "to"));
         new FieldErrors()
-            .Require(time.Start == Hours.Of(time.Start), "from", Hours.Rule)
-            .Require(time.End == Hours.Of(time.End), "to", Hours.Rule)
+            .Require(Hours.IsWhole(time.Start), "from", Hours.Rule)
+            .Require(Hours.IsWhole(time.End), "to", Hours.Rule)
             .Require(time.Start < time.End, "to", "to is after from.")
             .ThrowIfAny();
 

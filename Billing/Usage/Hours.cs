@@ -1,4 +1,5 @@
 using NodaTime;
+using Platform.Contracts.Verification;
 
 namespace Platform.Billing.Usage;
 
@@ -7,6 +8,5 @@ internal static class Hours
 {
     public const string Rule = "A whole hour is needed, because usage is summed by the hour.";
 
-    /// <summary>The start of the hour that contains an instant.</summary>
-    public static Instant Of(Instant at) => Instant.FromUnixTimeSeconds((long)Math.Floor(at.ToUnixTimeSeconds() / 3600m) * 3600);
+    public static bool IsWhole(Instant at) => at == UsagePart.HourOf(at);
 }

@@ -47,15 +47,8 @@ public sealed class RollUpUsage(BillingDatabase database, Documents documents, T
         connection => RollUp(connection, tenant, type, meters, patient: false, again: false, cancellation), cancellation);
 
     /// <summary>The tenant's types that are behind: most often none, because usage is rolled up within seconds and a period is closed once.</summary>
-    public static Answer<IReadOnlyList<string>> BehindOf(RoundTrip together, TenantId tenant) => together.Rows(
-        """
-        select head.type from billing.usage_heads head
-        left join billing.usage_rollup_marks mark on mark.tenant_id = head.tenant_id and mark.type = head.type
-        where head.tenant_id = $1 and head.position > coalesce(mark.position, 0)
-        order by head.type collate "C"
-        """,
-        row => row.GetString(0),
-        Sql.P(tenant.Value));
+    public static Answer<IReadOnlyList<string>> BehindOf(RoundTrip together, TenantId tenant) =>
+        UsageWatermarks.Behind(together, "usage_rollup_marks", tenant);
 
     /// <summary>Everything behind that these meters read, in the transaction of who needs it and holds the tenant's lane.</summary>
     /// <param name="behind">As <see cref="BehindOf"/> answered.</param>

@@ -2,6 +2,7 @@ using NodaTime;
 using Npgsql;
 using Platform.Billing.Catalog;
 using Platform.Contracts;
+using Platform.Contracts.Verification;
 using Platform.EventStore;
 
 namespace Platform.Billing.Usage;
@@ -90,7 +91,7 @@ internal sealed partial class Measurement
     }
 
     private IReadOnlyList<Instant> CutHours() =>
-        [.. scope.Bounds.Select(Hours.Of).Where((hour, index) => hour != scope.Bounds[index]).Distinct()];
+        [.. scope.Bounds.Where(bound => !Hours.IsWhole(bound)).Select(UsagePart.HourOf).Distinct()];
 
     private string OfSums() => Meter.Aggregation switch
     {

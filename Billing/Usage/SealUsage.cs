@@ -33,15 +33,8 @@ public sealed class SealUsage(BillingDatabase database)
         connection => Seal(connection, tenant, type, patient: false, cancellation), cancellation);
 
     /// <summary>The tenant's types that are behind.</summary>
-    public static Answer<IReadOnlyList<string>> BehindOf(RoundTrip together, TenantId tenant) => together.Rows(
-        """
-        select head.type from billing.usage_heads head
-        left join billing.usage_seal_marks mark on mark.tenant_id = head.tenant_id and mark.type = head.type
-        where head.tenant_id = $1 and head.position > coalesce(mark.position, 0)
-        order by head.type collate "C"
-        """,
-        row => row.GetString(0),
-        Sql.P(tenant.Value));
+    public static Answer<IReadOnlyList<string>> BehindOf(RoundTrip together, TenantId tenant) =>
+        UsageWatermarks.Behind(together, "usage_seal_marks", tenant);
 
     /// <summary>Binds what is behind of these types, in the transaction of who needs it and holds the tenant's lane.</summary>
     public static async Task CatchUp(
