@@ -105,11 +105,12 @@ if (args is ["migrate", ..])
     return;
 }
 
-// Makes one view again from the events, beside the running processes.
-if (args is ["rebuild", var projection])
+// Makes one view again from the events, or all, beside the running processes.
+if (args is ["rebuild", var name, ..])
 {
-    var folded = await app.Services.GetRequiredService<Rebuild>().Run(projection, CancellationToken.None);
-    Console.WriteLine($"{projection}: {folded} events folded");
+    var rebuild = app.Services.GetRequiredService<Rebuild>();
+    foreach (var projection in name == "all" ? rebuild.Projections : [name])
+        Console.WriteLine($"{projection}: {await rebuild.Run(projection, CancellationToken.None)} events folded");
     return;
 }
 

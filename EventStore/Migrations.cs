@@ -19,10 +19,11 @@ public static partial class Migrations
     /// <summary>Runs the event store's own migrations and then those of <paramref name="assembly"/>, as the owner.</summary>
     /// <param name="ownerConnection">Connects as the owner of the schema, which no running process uses.</param>
     /// <param name="lanes">Lanes of a new schema; an existing one keeps its own.</param>
+    /// <param name="through">The last of <paramref name="assembly"/>'s files to run: a schema as it was then; all if absent.</param>
     /// <exception cref="InvalidOperationException">A file changed after it ran, or two files share a number.</exception>
     public static async Task Run(
         string ownerConnection, string schema, string applicationRole, string systemRole, Assembly? assembly,
-        CancellationToken cancellation, short lanes = EventStoreOptions.DefaultLanes)
+        CancellationToken cancellation, short lanes = EventStoreOptions.DefaultLanes, int? through = null)
     {
         foreach (var identifier in (string[])[schema, applicationRole, systemRole])
             Database.RequireIdentifier(identifier);
@@ -49,7 +50,7 @@ public static partial class Migrations
 
         foreach (var source in new[] { typeof(Migrations).Assembly, assembly }.OfType<Assembly>().Distinct())
         {
-            foreach (var migration in Of(source))
+            foreach (var migration in Of(source).Where(it => source != assembly || !(it.Number > through)))
             {
                 var sql = migration.Sql
                     .Replace("{schema}", schema, StringComparison.Ordinal)

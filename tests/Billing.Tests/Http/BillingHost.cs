@@ -42,6 +42,12 @@ public class BillingHost : IAsyncLifetime
     /// <summary>What this host is set up with beyond what every host needs.</summary>
     protected virtual IReadOnlyDictionary<string, string> Settings => new Dictionary<string, string>();
 
+    /// <summary>What is in the database before the process's own migrations run.</summary>
+    protected virtual Task Prepare() => Task.CompletedTask;
+
+    /// <summary>What the process is asked to do before it serves.</summary>
+    protected virtual IReadOnlyList<string[]> Verbs => [["migrate"]];
+
     public IBus Bus => Services.GetRequiredService<IBus>();
 
     public async ValueTask InitializeAsync()
@@ -60,9 +66,14 @@ public class BillingHost : IAsyncLifetime
         foreach (var (key, value) in Settings)
             settings[key] = value;
 
+        await Prepare();
+
         // The process's own `migrate` verb lays out the tables and the queues.
-        string[] migrate = ["migrate", .. settings.Select(setting => $"--{setting.Key}={setting.Value}")];
-        await Task.Run(() => typeof(Program).Assembly.EntryPoint!.Invoke(obj: null, [migrate]));
+        foreach (var verb in Verbs)
+        {
+            string[] arguments = [.. verb, .. settings.Select(setting => $"--{setting.Key}={setting.Value}")];
+            await Task.Run(() => typeof(Program).Assembly.EntryPoint!.Invoke(obj: null, [arguments]));
+        }
 
         factory = new WebApplicationFactory<Program>().WithWebHostBuilder(web =>
         {
