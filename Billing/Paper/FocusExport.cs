@@ -4,6 +4,8 @@ using Microsoft.AspNetCore.Http.HttpResults;
 using NodaTime;
 using NodaTime.Text;
 using Npgsql;
+using Platform.Billing.Catalog;
+using Platform.Billing.CreditNotes;
 using Platform.Billing.Invoices;
 using Platform.Billing.Rating;
 using Platform.Billing.Tenants;
@@ -15,68 +17,69 @@ using Platform.ServiceDefaults;
 namespace Platform.Billing.Paper;
 
 /// <summary>
-/// Invoice lines as FOCUS 1.2, the FinOps Foundation's cost and usage format: one CSV row per line and one per rate of tax, in
-/// constant memory. Rows of an invoice sum to its total in <c>BilledCost</c>, before what
-/// credit pays of it; those of lines are less discounts and without tax. An
-/// operator who acts for no tenant gets those of all live tenants.
+/// Invoices and credit notes as FOCUS 1.2, the FinOps Foundation's cost and usage format. One CSV row per line, and per rate of tax and
+/// service, in constant memory. Rows that bear an invoice's number sum in <c>BilledCost</c> to what it comes to, before what credit pays of
+/// it, less what credit notes took back; those of lines are less discounts and without tax. An operator who acts for no tenant gets
+/// those of all live tenants.
 /// </summary>
 public static class FocusExport
 {
-    private const int PageInvoices = 200;
+    private const int PageSize = 200;
 
-    // Every mandatory column of FOCUS 1.2, and those conditional ones that this platform has something to say in.
+    // Every mandatory column of FOCUS 1.2, and those conditional ones that this platform has something to say in; by name, as the
+    // specification lists them, and its rule for columns of one's own: they come last and begin with x_.
     private static readonly (string Name, Func<Row, string?> Value)[] columns =
     [
-        ("BilledCost", row => Text(row.Net)),
+        ("BilledCost", row => Text(row.Billed)),
         ("BillingAccountId", row => row.Tenant.TenantId.ToString()),
         ("BillingAccountName", row => row.Tenant.Name),
-        ("BillingCurrency", row => row.Line.Amount.Currency.ToString()),
+        ("BillingCurrency", row => row.Billed.Currency.ToString()),
         ("BillingPeriodEnd", row => Time(row.Invoice.BillingPeriod.End)),
         ("BillingPeriodStart", row => Time(row.Invoice.BillingPeriod.Start)),
-        ("ChargeCategory", row => row.Line.Kind switch
+        ("ChargeCategory", row => row.Line switch
         {
-            LineKind.RecurringFee or LineKind.AddOn => "Purchase",
-            LineKind.Usage or LineKind.LateUsage => "Usage",
-            LineKind.Tax => "Tax",
-            _ => "Adjustment",
+            null => "Tax",
+            { Kind: LineKind.Usage or LineKind.LateUsage } => "Usage",
+            _ => "Purchase",
         }),
-        ("ChargeClass", row => row.Line.Kind is LineKind.LateUsage ? "Correction" : null),
-        ("ChargeDescription", row => row.Line.Description),
-        ("ChargeFrequency", row => row.Line.Kind switch
+        ("ChargeClass", row => row.IsCorrection ? "Correction" : null),
+        ("ChargeDescription", row => row.Description),
+        ("ChargeFrequency", row => row.Line?.Kind switch
         {
             LineKind.RecurringFee => "Recurring",
             LineKind.Usage or LineKind.LateUsage => "Usage-Based",
             _ => "One-Time",
         }),
-        ("ChargePeriodEnd", row => Time(row.Line.WindowEnd)),
-        ("ChargePeriodStart", row => Time(row.Line.WindowStart)),
-        ("ConsumedQuantity", row => row.IsUsage ? Decimals.Format(row.Line.Quantity) : null),
-        ("ConsumedUnit", row => row.IsUsage ? row.Line.Unit : null),
+        ("ChargePeriodEnd", row => Time(row.Line?.WindowEnd ?? row.Invoice.BillingPeriod.End)),
+        ("ChargePeriodStart", row => Time(row.Line?.WindowStart ?? row.Invoice.BillingPeriod.Start)),
+        ("ConsumedQuantity", row => row.IsUsage ? row.Quantity : null),
+        ("ConsumedUnit", row => row.IsUsage ? row.Unit : null),
         ("ContractedCost", row => row.Cost),
         ("ContractedUnitPrice", row => row.UnitPrice),
-        ("EffectiveCost", row => Text(row.Net)),
+        ("EffectiveCost", row => Text(row.Billed)),
         ("InvoiceId", row => row.Invoice.Number),
         ("InvoiceIssuerName", row => row.Issuer),
         ("ListCost", row => row.Cost),
         ("ListUnitPrice", row => row.UnitPrice),
-        ("PricingCategory", row => row.IsPriced ? "Standard" : null),
-        ("PricingQuantity", row => row.IsPriced ? Decimals.Format(row.Line.Quantity) : null),
-        ("PricingUnit", row => row.IsPriced ? row.Line.Unit : null),
+        ("PricingCategory", row => row.Quantity is null ? null : "Standard"),
+        ("PricingQuantity", row => row.Quantity),
+        ("PricingUnit", row => row.Unit),
         ("ProviderName", row => row.Issuer),
         ("PublisherName", row => row.Issuer),
-        ("ServiceCategory", _ => "AI and Machine Learning"),
-        ("ServiceName", _ => "Model services"),
-        ("SkuId", row => row.Line.Meter ?? row.Line.PlanId?.ToString()),
-        ("SkuMeter", row => row.Line.Meter),
-        ("SkuPriceId", row => row.Line.PlanId is { } plan
+        ("ServiceCategory", row => row.Service.Category),
+        ("ServiceName", row => row.Service.Name),
+        ("SkuId", row => row.Sku),
+        ("SkuMeter", row => row.Line?.Meter),
+        ("SkuPriceId", row => row.Line?.PlanId is { } plan
             ? $"{plan}/{row.Line.PlanVersion}{(row.Line.Meter is { } meter ? $"/{meter}" : "")}"
-            : null),
-        ("SubAccountId", row => row.Line.SubscriptionId?.ToString()),
+            : row.Sku),
+        ("SubAccountId", row => row.Line?.SubscriptionId?.ToString()),
+        ("x_CreditNoteNumber", row => row.Note?.Number),
     ];
 
     public static void Map(RouteGroupBuilder exports) => exports.MapGet("/focus", Handle).WithName(nameof(FocusExport));
 
-    /// <summary>Invoices finalized in [from, to).</summary>
+    /// <summary>Invoices finalized, and credit notes issued, in [from, to).</summary>
     private static Results<PushStreamHttpResult, ProblemHttpResult> Handle(
         string? from, string? to, Caller caller, Documents documents, IConfiguration settings, CancellationToken cancellation)
     {
@@ -84,64 +87,177 @@ public static class FocusExport
         new FieldErrors().Require(start < end, "to", "to is after from.").ThrowIfAny();
 
         var everybody = caller.IsOperator && caller.TenantId == TenantId.Operator;
-        var rows = Rows(everybody ? null : caller.TenantId, start, end, documents, InvoiceDocument.IssuerOf(settings), cancellation);
+        var export = new Export(documents, everybody ? null : caller.TenantId, start, end, InvoiceDocument.IssuerOf(settings));
         return TypedResults.Stream(
             body => RowStream.Write(
-                body, Csv.Record(columns.Select(column => column.Name)), rows,
+                body, Csv.Record(columns.Select(column => column.Name)), export.Rows(cancellation),
                 (output, row) => Encoding.UTF8.GetBytes(Csv.Record(columns.Select(column => column.Value(row))), output), cancellation),
             "text/csv; charset=utf-8", "focus.csv");
     }
-
-    private static async IAsyncEnumerable<Row> Rows(
-        TenantId? of, Instant from, Instant to, Documents documents, string issuer, [EnumeratorCancellation] CancellationToken cancellation)
-    {
-        const string within = "(data ->> 'finalized_at')::timestamptz >= $1 and (data ->> 'finalized_at')::timestamptz < $2";
-        var tenants = new Dictionary<Guid, TenantView>();
-        for (Guid? after = null; ;)
-        {
-            NpgsqlParameter[] span = [Sql.P(from), Sql.P(to)];
-            var page = of is { } tenant
-                ? [.. (await documents.List(
-                    tenant.Value, InvoiceView.Table, Stored.Json<InvoiceView>(), PageInvoices, after, newestFirst: false, cancellation, within, span))
-                    .Select(row => (Tenant: tenant.Value, row.Id, row.View))]
-                : (IReadOnlyList<(Guid Tenant, Guid Id, InvoiceView View)>)await documents.ListAllTenants(
-                    InvoiceView.Table, Stored.Json<InvoiceView>(), PageInvoices, after, newestFirst: false, cancellation,
-                    $"{within} and {TenantView.IsLive}", span);
-            foreach (var (owner, _, invoice) in page)
-            {
-                if (!tenants.TryGetValue(owner, out var customer))
-                    tenants[owner] = customer = (await TenantView.Find(documents, new(owner), cancellation))!;
-                foreach (var line in invoice.Lines.Concat(invoice.Taxes.Select(tax => Line(invoice, tax))))
-                    yield return new(invoice, line, customer, issuer);
-            }
-
-            if (page.Count < PageInvoices)
-                yield break;
-            after = page[^1].Id;
-        }
-    }
-
-    private static InvoiceView.InvoiceLine Line(InvoiceView invoice, InvoiceView.InvoiceTax tax) => new(
-        Number: 0, LineKind.Tax, tax.Reason ?? $"Tax {tax.Jurisdiction} {InvoiceDocument.Percent(tax.Rate)}", Meter: null, Quantity: 1,
-        Unit: "tax", UnitAmount: null, tax.Amount, DiscountAmount: Money.Zero(tax.Amount.Currency),
-        TaxAmount: Money.Zero(tax.Amount.Currency), invoice.BillingPeriod.Start, invoice.BillingPeriod.End);
 
     private static string Text(Money money) => Decimals.Format(money.Amount);
 
     private static string Time(Instant at) => InstantPattern.General.Format(at);
 
-    private sealed record Row(InvoiceView Invoice, InvoiceView.InvoiceLine Line, TenantView Tenant, string Issuer)
+    /// <summary>What is sold, as customers know it.</summary>
+    /// <param name="Category">One of those that the specification lists.</param>
+    private sealed record Service(string Name, string Category);
+
+    /// <param name="Line">What is charged or taken back; null for tax, which is owed for lines together.</param>
+    /// <param name="Note">What takes it back; null for what the invoice charges.</param>
+    private sealed record Row(
+        InvoiceView Invoice, TenantView Tenant, string Issuer, Service Service, string Description, Money Billed,
+        InvoiceView.InvoiceLine? Line = null, CreditNoteView? Note = null)
     {
-        public bool IsUsage => Line.Kind is LineKind.Usage or LineKind.LateUsage;
-        public bool IsPriced => Line.Kind is LineKind.RecurringFee or LineKind.AddOn || IsUsage;
-        public string? UnitPrice => IsPriced && InvoiceDocument.NetUnitPrice(Invoice, Line) is { } each ? Decimals.Format(each) : null;
-        public Money Net => Invoice.NetOf(Line);
+        /// <summary>Of what an earlier invoice charged, or of an earlier period. A line below zero gives back what was charged before it.</summary>
+        public bool IsCorrection => Note is not null || Line is { Kind: LineKind.LateUsage } or { Amount.MinorUnits: < 0 };
+
+        /// <summary>What is measured, else the plan; of an add-on, which has neither, its product or name. Null for tax.</summary>
+        public string? Sku => Line?.Meter ?? Line?.PlanId?.ToString() ?? Line?.ProductId?.ToString() ?? Line?.Description;
+
+        public bool IsUsage => Line is { Kind: LineKind.Usage or LineKind.LateUsage };
+
+        /// <summary>Null where an amount is taken back and not a quantity.</summary>
+        public string? Quantity => Note is null && Line is not null ? Decimals.Format(Line.Quantity) : null;
+
+        public string? Unit => Note is null ? Line?.Unit : null;
+
+        public string? UnitPrice =>
+            Note is null && Line is not null && InvoiceDocument.NetUnitPrice(Invoice, Line) is { } each ? Decimals.Format(each) : null;
 
         // Exact, before the line was rounded; where there is no single unit price, or one with tax in it, what the line came to.
-        public string Cost =>
-            Line is { UnitAmount: { } each, Breakdown: null, Kind: not (LineKind.RecurringFee or LineKind.AddOn) }
-            && Invoice.TaxOf(Line) is not { Inclusive: true }
-                ? Decimals.Format(Decimals.Canonical(each * Line.Quantity))
-                : Text(Net + Line.DiscountAmount);
+        public string Cost => (Note, Line) switch
+        {
+            (null, { UnitAmount: { } each, Breakdown: null, Kind: not (LineKind.RecurringFee or LineKind.AddOn) } line)
+                when Invoice.TaxOf(line) is not { Inclusive: true } => Decimals.Format(Decimals.Canonical(each * line.Quantity)),
+            (null, { } line) => Text(Billed + line.DiscountAmount),
+            _ => Text(Billed),
+        };
+    }
+
+    private sealed class Export(Documents documents, TenantId? of, Instant from, Instant to, string issuer)
+    {
+        // The catalog is small, its products and the versions of its plans never change.
+        private readonly Dictionary<(ProductId?, PlanId?, int?), Service> services = [];
+        private readonly Dictionary<Guid, TenantView> tenants = [];
+
+        public async IAsyncEnumerable<Row> Rows([EnumeratorCancellation] CancellationToken cancellation)
+        {
+            // A void invoice charges nothing, so nothing stands of it or of its notes.
+            await foreach (var (owner, invoice) in All<InvoiceView>(InvoiceView.Table, "finalized_at", cancellation))
+            {
+                if (invoice.Status is InvoiceStatus.Void)
+                    continue;
+                var tenant = await TenantOf(owner, cancellation);
+                foreach (var line in invoice.Lines)
+                {
+                    yield return new(
+                        invoice, tenant, issuer, await ServiceOf(invoice, line, cancellation), line.Description, invoice.NetOf(line), line);
+                }
+
+                foreach (var tax in invoice.Taxes)
+                {
+                    foreach (var (service, amount) in await ByService(invoice, tax.Lines, cancellation))
+                        yield return new(invoice, tenant, issuer, service, Describe(tax), amount);
+                }
+            }
+
+            await foreach (var (owner, note) in All<CreditNoteView>(CreditNoteView.Table, "issued_at", cancellation))
+            {
+                var invoice = (await InvoiceView.Find(documents, new(owner), note.InvoiceId, cancellation))!;
+                if (invoice.Status is InvoiceStatus.Void)
+                    continue;
+                var tenant = await TenantOf(owner, cancellation);
+                foreach (var taken in note.Lines)
+                {
+                    var line = invoice.Lines[taken.Line - 1];
+                    yield return new(
+                        invoice, tenant, issuer, await ServiceOf(invoice, line, cancellation), $"{line.Description}: {note.Reason}",
+                        Back(taken.Net), line, note);
+                }
+
+                foreach (var tax in invoice.Taxes)
+                {
+                    var taken = note.Lines
+                        .Where(line => invoice.TaxOf(line.Line) == tax)
+                        .Select(line => new LinePart(line.Line, Back(line.TaxAmount)));
+                    foreach (var (service, amount) in await ByService(invoice, taken, cancellation))
+                        yield return new(invoice, tenant, issuer, service, $"{Describe(tax)}: {note.Reason}", amount, Note: note);
+                }
+            }
+        }
+
+        private async IAsyncEnumerable<(Guid Tenant, TView View)> All<TView>(
+            string table, string time, [EnumeratorCancellation] CancellationToken cancellation) where TView : class
+        {
+            var within = $"(data ->> '{time}')::timestamptz >= $1 and (data ->> '{time}')::timestamptz < $2";
+            NpgsqlParameter[] span = [Sql.P(from), Sql.P(to)];
+            for (Guid? after = null; ;)
+            {
+                var page = of is { } tenant
+                    ? [.. (await documents.List(
+                        tenant.Value, table, Stored.Json<TView>(), PageSize, after, newestFirst: false, cancellation, within, span))
+                        .Select(row => (Tenant: tenant.Value, row.Id, row.View))]
+                    : (IReadOnlyList<(Guid Tenant, Guid Id, TView View)>)await documents.ListAllTenants(
+                        table, Stored.Json<TView>(), PageSize, after, newestFirst: false, cancellation,
+                        $"{within} and {TenantView.IsLive}", span);
+                foreach (var (owner, _, view) in page)
+                    yield return (owner, view);
+
+                if (page.Count < PageSize)
+                    yield break;
+                after = page[^1].Id;
+            }
+        }
+
+        private async Task<TenantView> TenantOf(Guid id, CancellationToken cancellation)
+        {
+            if (!tenants.TryGetValue(id, out var tenant))
+                tenants[id] = tenant = (await TenantView.Find(documents, new(id), cancellation))!;
+            return tenant;
+        }
+
+        private async Task<IReadOnlyList<(Service Service, Money Amount)>> ByService(
+            InvoiceView invoice, IEnumerable<LinePart> parts, CancellationToken cancellation)
+        {
+            var amounts = new List<(Service Service, Money Amount)>();
+            foreach (var part in parts)
+                amounts.Add((await ServiceOf(invoice, invoice.Lines[part.Line - 1], cancellation), part.Amount));
+            return [.. amounts.GroupBy(it => it.Service, it => it.Amount).Select(it => (it.Key, it.Aggregate((sum, each) => sum + each)))];
+        }
+
+        /// <summary>The product that the line sells, or where it names none, the plan: an add-on is sold with its subscription's.</summary>
+        private async Task<Service> ServiceOf(InvoiceView invoice, InvoiceView.InvoiceLine line, CancellationToken cancellation)
+        {
+            var subscription = invoice.Subscriptions.FirstOrDefault(it => it.SubscriptionId == line.SubscriptionId);
+            var (planId, version) = (line.PlanId ?? subscription?.PlanId, line.PlanVersion ?? subscription?.PlanVersion);
+            var sold = (line.ProductId, planId, version);
+            if (!services.TryGetValue(sold, out var service))
+                services[sold] = service = await Find(line.ProductId, planId, version, cancellation) ?? new(line.Description, "Other");
+            return service;
+        }
+
+        private async Task<Service?> Find(ProductId? productId, PlanId? planId, int? version, CancellationToken cancellation)
+        {
+            if (productId is { } id && await ProductView.Find(documents, id, cancellation) is { } product)
+                return new(product.DisplayName, CategoryOf(product.Business));
+
+            return planId is { } sold && await PlanView.Find(documents, sold, cancellation) is { } plan && plan.TermsOf(version!.Value) is { } terms
+                ? new(terms.DisplayName, CategoryOf(Business.ModelServices))
+                : null;
+        }
+
+        private static string CategoryOf(Business business) => business switch
+        {
+            Business.ModelServices => "AI and Machine Learning",
+            Business.HardwareLeases => "Compute",
+            Business.DataTrading => "Analytics",
+            _ => "Other",
+        };
+
+        private static Money Back(Money taken) => Money.Zero(taken.Currency) - taken;
+
+        private static string Describe(InvoiceView.InvoiceTax tax) =>
+            tax.Reason ?? $"Tax {tax.Jurisdiction} {InvoiceDocument.Percent(tax.Rate)}";
     }
 }
