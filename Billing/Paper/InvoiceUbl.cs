@@ -51,7 +51,7 @@ public static class InvoiceUbl
                 Amount("TaxInclusiveAmount", invoice.Total - invoice.ToWallet),
                 invoice.CreditApplied == invoice.ToWallet ? null : Amount("PrepaidAmount", invoice.CreditApplied - invoice.ToWallet),
                 Amount("PayableAmount", invoice.Total - invoice.CreditApplied)),
-            invoice.Lines.Select(line => Line(document, line)));
+            invoice.Lines.Count == 0 ? NoLine(document) : invoice.Lines.Select(line => Line(document, line)));
 
         using var written = new MemoryStream();
         using (var writer = XmlWriter.Create(written, new() { Encoding = new UTF8Encoding(false), Indent = true, NewLineChars = "\n" }))
@@ -83,6 +83,14 @@ public static class InvoiceUbl
             : new XElement(
                 Cac + "Price",
                 new XElement(Cbc + "PriceAmount", new XAttribute("currencyID", line.Amount.Currency), Decimals.Format(each))));
+
+    // A plan may charge nothing, but the schema wants a line.
+    private static XElement NoLine(InvoiceDocument document) => new(
+        Cac + "InvoiceLine",
+        new XElement(Cbc + "ID", 1),
+        new XElement(Cbc + "InvoicedQuantity", new XAttribute("unitCode", UnitCode("")), 0),
+        Amount("LineExtensionAmount", Money.Zero(document.Invoice.Total.Currency)),
+        new XElement(Cac + "Item", new XElement(Cbc + "Name", "Nothing to charge")));
 
     /// <summary>Null where nothing is taxed.</summary>
     internal static XElement? TaxTotal(Money total, IEnumerable<(InvoiceView.InvoiceTax Tax, Money Taxable, Money Amount)> taxes)

@@ -27,6 +27,65 @@ public class InvoiceDocumentSpecs(BillingHost billing)
     public void Discounts_and_tax_are_UBL_as_approved() =>
         Approve.Text(Encoding.UTF8.GetString(InvoiceUbl.Write(Taxed())) + "\n", "taxed-invoice.ubl.xml");
 
+    // The sequences of UBL 2.1 as far as we use them: ! stands where an element must be, + where it may be more than once.
+    private static readonly Dictionary<string, string> sequences = new()
+    {
+        ["Invoice"] = "UBLVersionID ID! UUID IssueDate! DueDate InvoiceTypeCode DocumentCurrencyCode InvoicePeriod+ AccountingSupplierParty! "
+            + "AccountingCustomerParty! TaxTotal+ LegalMonetaryTotal! InvoiceLine!+",
+        ["CreditNote"] = "UBLVersionID ID! UUID IssueDate! CreditNoteTypeCode Note+ DocumentCurrencyCode BillingReference+ "
+            + "AccountingSupplierParty! AccountingCustomerParty! TaxTotal+ LegalMonetaryTotal! CreditNoteLine!+",
+        ["InvoicePeriod"] = "StartDate EndDate",
+        ["AccountingSupplierParty"] = "Party",
+        ["AccountingCustomerParty"] = "Party",
+        ["Party"] = "PartyIdentification+ PartyName+ PartyTaxScheme+",
+        ["PartyIdentification"] = "ID!",
+        ["PartyName"] = "Name!",
+        ["PartyTaxScheme"] = "CompanyID TaxScheme!",
+        ["TaxScheme"] = "ID",
+        ["TaxTotal"] = "TaxAmount! TaxSubtotal+",
+        ["TaxSubtotal"] = "TaxableAmount TaxAmount! TaxCategory!",
+        ["TaxCategory"] = "ID Percent TaxExemptionReason+ TaxScheme!",
+        ["ClassifiedTaxCategory"] = "ID Percent TaxScheme!",
+        ["LegalMonetaryTotal"] = "LineExtensionAmount TaxExclusiveAmount TaxInclusiveAmount PrepaidAmount PayableAmount!",
+        ["InvoiceLine"] = "ID! InvoicedQuantity LineExtensionAmount! InvoicePeriod+ AllowanceCharge+ Item! Price",
+        ["CreditNoteLine"] = "ID! LineExtensionAmount BillingReference+ Item",
+        ["AllowanceCharge"] = "ChargeIndicator! AllowanceChargeReasonCode AllowanceChargeReason+ Amount!",
+        ["Item"] = "Name SellersItemIdentification ClassifiedTaxCategory+",
+        ["SellersItemIdentification"] = "ID!",
+        ["Price"] = "PriceAmount!",
+        ["BillingReference"] = "InvoiceDocumentReference BillingReferenceLine+",
+        ["InvoiceDocumentReference"] = "ID! UUID",
+        ["BillingReferenceLine"] = "ID!",
+    };
+
+    public static TheoryData<string, byte[]> Documents => new()
+    {
+        { "an invoice", InvoiceUbl.Write(Document(lines: 2)) },
+        { "an invoice without lines", InvoiceUbl.Write(Document(lines: 0)) },
+        { "a taxed and discounted invoice", InvoiceUbl.Write(Taxed()) },
+        { "a credit note", CreditNoteUbl.Write(Credited(lines: 3)) },
+    };
+
+    [Theory]
+    [MemberData(nameof(Documents), DisableDiscoveryEnumeration = true)]
+    public void Elements_are_there_as_often_and_in_the_order_that_the_schema_says(string what, byte[] document)
+    {
+        foreach (var parent in XElement.Load(new MemoryStream(document)).DescendantsAndSelf().Where(it => it.HasElements))
+        {
+            sequences.ShouldContainKey(parent.Name.LocalName, what);
+            var sequence = sequences[parent.Name.LocalName].Split(' ');
+            var (names, found) = (sequence.Select(it => it.TrimEnd('!', '+')).ToList(), parent.Elements().Select(it => it.Name.LocalName).ToList());
+
+            found.ShouldBeSubsetOf(names, $"{what}: {parent.Name.LocalName}");
+            found.Select(name => names.IndexOf(name)).ShouldBeInOrder(SortDirection.Ascending, $"{what}: {parent.Name.LocalName}");
+            foreach (var (name, rule) in names.Zip(sequence))
+            {
+                var count = found.Count(it => it == name);
+                count.ShouldBeInRange(rule.Contains('!') ? 1 : 0, rule.EndsWith('+') ? int.MaxValue : 1, $"{what}: {parent.Name.LocalName}/{name}");
+            }
+        }
+    }
+
     [Fact]
     public void The_UBL_of_a_taxed_invoice_adds_up()
     {
