@@ -29,10 +29,11 @@ public static class IssueCreditNote
     public sealed record NewCreditNote(IReadOnlyList<LineToCredit> Lines, string Reason, CreditNoteOutcome? Outcome = null);
 
     /// <param name="Number">Taken only where a note is issued, so that its series has no gap.</param>
-    /// <param name="Refundable">What gateways were paid for the invoice and can pay back; it matters where that is asked for.</param>
+    /// <param name="Refundable">What gateways were paid for the invoice and can pay back.</param>
+    /// <param name="Expensed">What refunds gave back of the invoice already, at the operator's expense.</param>
     public sealed record Command(
         CreditNoteId CreditNoteId, string Number, InvoiceId InvoiceId, IReadOnlyList<LineToCredit> Lines, CreditNoteOutcome? Outcome,
-        Money Refundable, string Reason, Instant At);
+        Money Refundable, Money Expensed, string Reason, Instant At);
 
     public static Decision<InvoiceEvent> Decide(Command command, Invoice invoice)
     {
@@ -88,6 +89,16 @@ public static class IssueCreditNote
                 "credit_note.exceeds_payments", $"Through a gateway {command.Refundable} can be paid back of the invoice.", "outcome");
         }
 
+        // Money that a refund gave back is not given back again by a note.
+        if (settled > invoice.Creditable - due - command.Expensed)
+        {
+            return Refusal.Because(
+                "credit_note.refunded_before",
+                $"Of what was paid for the invoice {command.Expensed} was refunded without a note, so at most "
+                + $"{invoice.Creditable - due - command.Expensed} can be given back.",
+                "outcome");
+        }
+
         return
         [
             new CreditNoteIssued(
@@ -115,13 +126,11 @@ public static class IssueCreditNote
                 var stream = Invoice.Stream(caller.TenantId, id);
                 var (invoice, version) = await transaction.Load<Invoice, InvoiceEvent>(stream, token);
                 var at = await clock.Now(caller.TenantId, token);
-                var payments = request.Outcome is CreditNoteOutcome.Refund
-                    ? await RefundCreditNote.PaymentsOf(transaction, caller.TenantId, id, token)
-                    : [];
+                var payments = await RefundCreditNote.PaymentsOf(transaction, caller.TenantId, id, token);
                 var decision = Decide(
                     new(
                         noteId, Number: "", id, request.Lines, request.Outcome, RefundCreditNote.Refundable(payments, invoice.Total.Currency),
-                        request.Reason, at),
+                        RefundCreditNote.Expensed(payments, invoice.Total.Currency), request.Reason, at),
                     invoice);
                 if (decision.Events.Count == 0)
                     return decision.Refusal;

@@ -16,6 +16,10 @@ public sealed class RefundCreditNote(Documents documents, MakeRefund make)
     public static Money Refundable(IEnumerable<(PaymentId Id, Payment Payment)> payments, Currency currency) =>
         payments.Aggregate(Money.Zero(currency), (sum, it) => sum + Available(it.Payment));
 
+    /// <summary>What refunds gave back of an invoice at the operator's expense.</summary>
+    public static Money Expensed(IEnumerable<(PaymentId Id, Payment Payment)> payments, Currency currency) =>
+        payments.Aggregate(Money.Zero(currency), (sum, it) => sum + it.Payment.Expensed);
+
     /// <param name="payments">In the order in which they pay back; together at least what the note refunds.</param>
     public static IEnumerable<RefundRequested> Decide(CreditNoteIssued note, IEnumerable<(PaymentId Id, Payment Payment)> payments)
     {

@@ -52,12 +52,14 @@ public enum PaymentStatus
 /// What of that is owed back: received beyond what was due, or meant to be paid back in vain. Below zero where that was paid back twice,
 /// because the gateway first said that it had failed.
 /// </param>
+/// <param name="Expensed">What refunds took of it at the operator's expense: neither owed back nor taken back by a credit note.</param>
 public sealed record Payment(
     PaymentStatus Status, PaymentTarget? Target, Money Amount, PaymentMethodId? PaymentMethodId, Money Refundable, Money Owed,
-    IReadOnlyList<Refund> Refunds) : IEvolve<Payment, PaymentEvent>
+    Money Expensed, IReadOnlyList<Refund> Refunds) : IEvolve<Payment, PaymentEvent>
 {
     public static Payment Initial => new(
-        PaymentStatus.Missing, Target: null, Amount: default, PaymentMethodId: null, Refundable: default, Owed: default, Refunds: []);
+        PaymentStatus.Missing, Target: null, Amount: default, PaymentMethodId: null, Refundable: default, Owed: default,
+        Expensed: default, Refunds: []);
 
     public static StreamId Stream(TenantId tenant, PaymentId payment) => new(tenant.Value, "payment", payment.Value);
 
@@ -73,6 +75,7 @@ public sealed record Payment(
         {
             Refundable = payment.Refundable - it.Amount,
             Owed = payment.Owed - it.FromOwed,
+            Expensed = it.CreditNoteId is null ? payment.Expensed + it.Amount - it.FromOwed : payment.Expensed,
             Refunds = [.. payment.Refunds, new(it.RefundId, RefundStatus.Pending, it.Amount, it.At, it.CheckAt)],
         },
         RefundUnresolved it => payment.With(it.RefundId, refund => refund with { CheckAt = it.CheckAt }),
@@ -94,7 +97,7 @@ public sealed record Payment(
     private static Payment Pending(PaymentTarget target, Money amount, PaymentMethodId? method)
     {
         var nothing = Money.Zero(amount.Currency);
-        return new(PaymentStatus.Pending, target, amount, method, Refundable: nothing, Owed: nothing, Refunds: []);
+        return new(PaymentStatus.Pending, target, amount, method, Refundable: nothing, Owed: nothing, Expensed: nothing, Refunds: []);
     }
 
     private Payment With(RefundId id, Func<Refund, Refund> change) => this with

@@ -1,5 +1,7 @@
 using Microsoft.AspNetCore.Http.HttpResults;
 using NodaTime;
+using Platform.Billing.CreditNotes;
+using Platform.Billing.Invoices;
 using Platform.Billing.Tenants;
 using Platform.Billing.Wallets;
 using Platform.Contracts;
@@ -10,8 +12,8 @@ namespace Platform.Billing.Payments;
 
 /// <summary>
 /// Pays back what a payment brought, through the gateway that brought it: what is owed back first, then the rest. Of a top-up that is credit
-/// which nobody has used. Of an invoice it is the operator's own expense: what is not to be owed any more is taken back by a credit
-/// note, which refunds by itself.
+/// which nobody has used. Of an invoice it is the operator's own expense, at most what was paid for it and not given back in another way: what
+/// is not to be owed any more is taken back by a credit note, which refunds by itself.
 /// </summary>
 public static class RefundPayment
 {
@@ -20,8 +22,11 @@ public static class RefundPayment
     public sealed record NewRefund(string Reason, Money? Amount = null);
 
     /// <param name="Amount">Null for all that can be paid back.</param>
-    /// <param name="Unused">What is left of the credit that a top-up bought; null for the payment of an invoice.</param>
-    public sealed record Command(RefundId RefundId, PaymentId PaymentId, Money? Amount, Money? Unused, string Reason, Instant At);
+    /// <param name="NotOwed">
+    /// What can be paid back at most beyond what is owed back: of a top-up the credit that is unused, of an invoice what was paid for it, by money
+    /// or credit, and not given back yet.
+    /// </param>
+    public sealed record Command(RefundId RefundId, PaymentId PaymentId, Money? Amount, Money NotOwed, string Reason, Instant At);
 
     public static Decision<PaymentEvent> Decide(Command command, Payment payment)
     {
@@ -34,10 +39,16 @@ public static class RefundPayment
         if (payment.PaymentMethodId is null)
             return Refusal.Because("payment.not_by_gateway", "A bank transfer is paid back by bank.");
 
-        var left = command.Unused is { } unused && payment.Owed + unused < payment.Refundable ? payment.Owed + unused : payment.Refundable;
+        var left = payment.Owed + command.NotOwed < payment.Refundable ? payment.Owed + command.NotOwed : payment.Refundable;
         var amount = command.Amount ?? left;
         if (amount.Currency != left.Currency)
             return Refusal.Because("payment.currency_mismatch", $"The payment is in {left.Currency}.", "amount");
+        if (amount > left && amount <= payment.Refundable && payment.Target is InvoiceTarget)
+        {
+            return Refusal.Because(
+                "refund.given_back", $"Of what was paid for the invoice all but {left} was given back, by credit notes or refunds.", "amount");
+        }
+
         if (amount > left)
             return Refusal.Because("refund.exceeds_payment", $"Of the payment {left} can be paid back.", "amount");
         if (amount.MinorUnits <= 0)
@@ -74,14 +85,8 @@ public static class RefundPayment
                 var stream = Payment.Stream(tenant, id);
                 var (payment, version) = await transaction.Load<Payment, PaymentEvent>(stream, token);
                 var at = await clock.Now(tenant, token);
-                Money? unused = null;
-                if (payment.Target is TopUpTarget)
-                {
-                    var (wallet, _) = await transaction.Load<Wallet, WalletEvent>(Wallet.Stream(tenant), token);
-                    unused = wallet.UnusedOf(id, payment.Amount.Currency, at);
-                }
-
-                var decision = Decide(new(refund, id, request.Amount, unused, request.Reason, at), payment);
+                var notOwed = await NotOwed(transaction, id, payment, at, token);
+                var decision = Decide(new(refund, id, request.Amount, notOwed, request.Reason, at), payment);
                 if (decision.Events is not [RefundRequested requested])
                     return (decision.Refusal, true);
 
@@ -100,5 +105,23 @@ public static class RefundPayment
 
         await make.Proceed(tenant, id, refund, asked, caller.Cause, cancellation);
         return TypedResults.Created($"/v1/refunds/{refund}", (await RefundView.Find(documents, tenant, refund, cancellation))!);
+    }
+
+    private static async Task<Money> NotOwed(
+        EventTransaction transaction, PaymentId id, Payment payment, Instant at, CancellationToken cancellation)
+    {
+        var tenant = new TenantId(transaction.TenantId);
+        switch (payment.Target)
+        {
+            case TopUpTarget:
+                var (wallet, _) = await transaction.Load<Wallet, WalletEvent>(Wallet.Stream(tenant), cancellation);
+                return wallet.UnusedOf(id, payment.Amount.Currency, at);
+            case InvoiceTarget { InvoiceId: var invoiceId }:
+                var (invoice, _) = await transaction.Load<Invoice, InvoiceEvent>(Invoice.Stream(tenant, invoiceId), cancellation);
+                var payments = await RefundCreditNote.PaymentsOf(transaction, tenant, invoiceId, cancellation);
+                return invoice.Creditable - invoice.Settlement!.AmountDue - RefundCreditNote.Expensed(payments, invoice.Total.Currency);
+            default:
+                return payment.Amount;
+        }
     }
 }

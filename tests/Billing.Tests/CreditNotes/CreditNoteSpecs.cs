@@ -86,6 +86,22 @@ public class CreditNoteSpecs
             (issued.ReducesDue, issued.ToWallet).ShouldBe((Euro(0), Euro(0)));
     }
 
+    // An invoice of 120.00, of which credit paid some and refunds gave some back already; what a note of line 1 reduces and gives back.
+    [Theory]
+    [InlineData(12000, 2000, "1:10000", "0/10000")]
+    [InlineData(12000, 2001, "1:10000", "credit_note.refunded_before")]
+    [InlineData(12000, 12000, "1:1", "credit_note.refunded_before")]
+    [InlineData(7000, 7000, "1:5000", "5000/0")]
+    [InlineData(7000, 7000, "1:5001", "credit_note.refunded_before")]
+    public void What_a_refund_gave_back_is_not_given_back_by_a_note(long paid, long expensed, string asked, string expected)
+    {
+        var decision = IssueCreditNote.Decide(
+            Asked(asked) with { Expensed = Euro(expensed) }, EventStore.Fold.After(Invoice.Initial, Invoiced(paid)));
+
+        (decision.Events is [CreditNoteIssued it, ..] ? $"{it.ReducesDue.MinorUnits}/{it.ToWallet.MinorUnits}" : decision.Refusal!.Code)
+            .ShouldBe(expected);
+    }
+
     // What each payment can pay back, of which how much is owed back anyway, the newest first; what each pays back of 70.00.
     [Theory]
     [InlineData("100/0", "70")]
@@ -234,7 +250,7 @@ public class CreditNoteSpecs
                 .Select(line => new IssueCreditNote.LineToCredit(
                     int.Parse(line[0], null), line[1].Length == 0 ? null : Euro(long.Parse(line[1], null)))),
         ],
-        Outcome: null, Refundable: Euro(0), "Not as agreed", Noon);
+        Outcome: null, Refundable: Euro(0), Expensed: Euro(0), "Not as agreed", Noon);
 
     private static InvoiceEvent[] Taxed() =>
     [

@@ -104,8 +104,9 @@ public class BooksProperties
                     break;
                 case 7 when Payments.Keys.FirstOrDefault(id => Payments[id].Refundable.MinorUnits > 0) is var payment && payment != default:
                     Money? asked = seed / 9 % 2 == 0 ? null : amount;
+                    var notOwed = Invoice.Creditable - Invoice.Settlement!.AmountDue - Expensed;
                     Refund(RefundPayment.Decide(
-                        new(RefundId.New(), payment, asked, Unused: null, "Goodwill", FirstOfMarch), Payments[payment]));
+                        new(RefundId.New(), payment, asked, notOwed, "Goodwill", FirstOfMarch), Payments[payment]));
                     break;
                 case 8 when Payments.SelectMany(it => it.Value.Refunds, (it, refund) => (it.Key, refund.RefundId)).LastOrDefault() is var last
                     && last != default:
@@ -114,6 +115,9 @@ public class BooksProperties
                     break;
             }
         }
+
+        /// <summary>What refunds gave back of the invoice at the operator's expense.</summary>
+        public Money Expensed => RefundCreditNote.Expensed(Payments.Select(it => (it.Key, it.Value)), Currency.EUR);
 
         private void Receive(Money amount)
         {
@@ -130,7 +134,7 @@ public class BooksProperties
             var issued = IssueCreditNote.Decide(
                 new(
                     CreditNoteId.New(), "CN-2026-000001", TheInvoice, [new(1, amount)], outcome,
-                    RefundCreditNote.Refundable(payments, Currency.EUR), "Not as agreed", FirstOfMarch),
+                    RefundCreditNote.Refundable(payments, Currency.EUR), Expensed, "Not as agreed", FirstOfMarch),
                 Invoice).Events;
             Happen(issued);
             if (issued is not [CreditNoteIssued note, ..])

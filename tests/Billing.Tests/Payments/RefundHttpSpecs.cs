@@ -103,6 +103,28 @@ public sealed class RefundHttpSpecs(BillingHost billing)
     }
 
     [Fact]
+    public async Task Refunds_and_credit_notes_together_give_back_no_more_than_was_paid()
+    {
+        var (tenant, payment) = await Paid("tok_success");
+        var invoice = (await tenant.Viewer.Get("/v1/invoices")).Json.GetProperty("items")[0].GetProperty("invoice_id").GetGuid();
+
+        (await Note("4.00")).Status.ShouldBe(201, "to the wallet");
+        var refused = await Refund(tenant, payment, new { amount = Euro("5.01"), reason = "Goodwill" });
+        (refused.Status, refused.Code).ShouldBe((422, "refund.given_back"));
+        refused.Fields.ShouldBe(["amount"]);
+        (await Refund(tenant, payment, new { amount = Euro("3.00"), reason = "Goodwill" })).Status.ShouldBe(201);
+
+        refused = await Note("2.01");
+        (refused.Status, refused.Code).ShouldBe((422, "credit_note.refunded_before"));
+        (await Note("2.00")).Status.ShouldBe(201);
+        (await Refund(tenant, payment, new { reason = "Goodwill" })).Code.ShouldBe("refund.nothing_left");
+        (await Balances(tenant)).ShouldBe(["cash 6.00", "refund_expense 3.00", "revenue -3.00", "wallet -6.00"]);
+
+        Task<Answer> Note(string amount) => billing.Operator.For(tenant.Id).Post(
+            $"/v1/invoices/{invoice}/credit-notes", new { lines = new[] { new { line = 1, amount = Euro(amount) } }, reason = "Not as agreed" });
+    }
+
+    [Fact]
     public async Task Of_a_top_up_unused_credit_is_paid_back_and_gone_from_the_wallet()
     {
         var tenant = await billing.NewTenant();

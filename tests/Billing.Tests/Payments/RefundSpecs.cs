@@ -54,7 +54,25 @@ public class RefundSpecs
     {
         var payment = Received(excess: 0, new TopUpTarget(Automatic: false));
 
-        var decision = RefundPayment.Decide(Asked(asked) with { Unused = Euro(unused) }, payment);
+        var decision = RefundPayment.Decide(Asked(asked) with { NotOwed = Euro(unused) }, payment);
+
+        (decision.Events is [RefundRequested it] ? $"{it.Amount.MinorUnits}/{it.FromOwed.MinorUnits}" : decision.Refusal!.Code).ShouldBe(expected);
+    }
+
+    // Of a payment of 100.00 of which so much was excess, what was paid for its invoice and not given back, and what is asked for.
+    [Theory]
+    [InlineData(0, 40_00, 40_00L, "4000/0")]
+    [InlineData(0, 40_00, null, "4000/0")]
+    [InlineData(0, 40_00, 40_01L, "refund.given_back")]
+    [InlineData(0, 0, 1L, "refund.given_back")]
+    [InlineData(0, 0, null, "refund.nothing_left")]
+    // the excess was never the invoice's
+    [InlineData(30_00, 40_00, null, "7000/3000")]
+    [InlineData(30_00, 0, 30_00L, "3000/3000")]
+    [InlineData(30_00, 70_00, 100_01L, "refund.exceeds_payment")]
+    public void Of_an_invoice_no_more_is_paid_back_than_was_paid_for_it_and_not_given_back(long excess, long notOwed, long? asked, string expected)
+    {
+        var decision = RefundPayment.Decide(Asked(asked) with { NotOwed = Euro(notOwed) }, Received(excess));
 
         (decision.Events is [RefundRequested it] ? $"{it.Amount.MinorUnits}/{it.FromOwed.MinorUnits}" : decision.Refusal!.Code).ShouldBe(expected);
     }
@@ -103,6 +121,7 @@ public class RefundSpecs
             Balance(Account.Cash).ShouldBe(100_00 - paidBack);
             Balance(Account.RefundsPayable).ShouldBe(-payment.Owed.MinorUnits - pending);
             payment.Refundable.MinorUnits.ShouldBe(100_00 - paidBack - pending);
+            Balance(Account.RefundExpense).ShouldBe(payment.Expensed.MinorUnits);
 
             long Balance(Account account) => entries.Where(entry => entry.Account == account).Sum(entry => entry.Amount.MinorUnits);
 
@@ -123,7 +142,7 @@ public class RefundSpecs
         ]);
 
     private static RefundPayment.Command Asked(long? cents) =>
-        new(TheRefund, ThePayment, cents is { } it ? Euro(it) : null, Unused: null, "Not as agreed", Noon);
+        new(TheRefund, ThePayment, cents is { } it ? Euro(it) : null, NotOwed: Euro(100_00), "Not as agreed", Noon);
 
     private static GatewayAnswer Says(char end) => end switch
     {
