@@ -55,6 +55,7 @@ builder.Services
     .AddSingleton<Projection, CostRateProjection>()
     .AddSingleton<BilledPlans>()
     .AddSingleton<ComposeInvoice>()
+    .AddSingleton<PreviewInvoice>()
     .AddSingleton<InvoiceParts>()
     .AddSingleton<Projection, Receivables>()
     .AddSingleton<Projection, PaymentMethodProjection>()

@@ -199,16 +199,27 @@ public sealed record InvoiceView(
     public static Task<InvoiceView?> Find(Documents documents, TenantId tenant, InvoiceId id, CancellationToken cancellation) =>
         documents.Find(tenant.Value, Table, id.Value, Stored.Json<InvoiceView>(), cancellation);
 
+    private static readonly string[] statuses = ["finalized", "overdue", "paid", "uncollectible", "void"];
+
     private static Task<Ok<Page<InvoiceView>>> List(
-        [AsParameters] PageQuery page, SubscriptionId? subscription_id, Caller caller, Documents documents,
-        CancellationToken cancellation) =>
-        documents.PageOf<InvoiceView>(
+        [AsParameters] PageQuery page, SubscriptionId? subscription_id, string? status, Caller caller, Documents documents,
+        CancellationToken cancellation)
+    {
+        new FieldErrors()
+            .Require(
+                status is not ("draft" or "grace"), "status",
+                "An invoice that is still to be made is not stored: GET /v1/invoices/upcoming lists those in draft and in grace.")
+            .Require(status is null or "draft" or "grace" || statuses.Contains(status), "status", $"One of {string.Join(", ", statuses)}.")
+            .ThrowIfAny();
+        return documents.PageOf<InvoiceView>(
             caller.TenantId, Table, page, newestFirst: true, cancellation,
             """
-            $1::text is null
-            or data @> jsonb_build_object('subscriptions', jsonb_build_array(jsonb_build_object('subscription_id', $1::text)))
+            ($1::text is null
+                or data @> jsonb_build_object('subscriptions', jsonb_build_array(jsonb_build_object('subscription_id', $1::text))))
+            and ($2::text is null or data ->> 'status' = $2)
             """,
-            Sql.Optional(subscription_id?.ToString()));
+            Sql.Optional(subscription_id?.ToString()), Sql.Optional(status));
+    }
 
     private static async Task<Results<Ok<InvoiceView>, ProblemHttpResult>> Get(
         InvoiceId id, Caller caller, Documents documents, CancellationToken cancellation) =>

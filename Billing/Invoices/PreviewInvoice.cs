@@ -13,7 +13,8 @@ namespace Platform.Billing.Invoices;
 /// Shows the invoice that running periods would end on if nothing more were used until then. Nothing is stored, and no credit of
 /// earlier invoices is set off.
 /// </summary>
-public static class PreviewInvoice
+public sealed class PreviewInvoice(
+    EventStore.EventStore store, Documents documents, BillingDatabase database, ComposeInvoice compose, TenantClock clock)
 {
     /// <param name="SubscriptionId">The invoice on which its running period ends; of the first to end if absent.</param>
     public sealed record Preview(SubscriptionId? SubscriptionId = null);
@@ -35,32 +36,40 @@ public static class PreviewInvoice
         return [.. ending.Where(it => it.Period.End == end).OrderBy(it => it.Subscription.Plans[0].Start).ThenBy(it => it.SubscriptionId.Value)];
     }
 
-    private static async Task<Results<Ok<InvoiceView>, ProblemHttpResult>> Handle(
-        Preview request, Caller caller, EventStore.EventStore store, Documents documents, BillingDatabase database,
-        ComposeInvoice compose, TenantClock clock, CancellationToken cancellation)
+    /// <summary>The tenant's subscriptions that have a running period.</summary>
+    public async Task<IReadOnlyList<(SubscriptionId Id, Subscription Subscription)>> Running(TenantId tenant, CancellationToken cancellation)
     {
         var running = new List<(SubscriptionId, Subscription)>();
-        foreach (var id in await BillingPeriodRows.Running(database, caller.TenantId, cancellation))
+        foreach (var id in await BillingPeriodRows.Running(database, tenant, cancellation))
         {
-            var (subscription, _) = await store.Load<Subscription, SubscriptionEvent>(
-                Subscription.Stream(caller.TenantId, id), cancellation);
+            var (subscription, _) = await store.Load<Subscription, SubscriptionEvent>(Subscription.Stream(tenant, id), cancellation);
             running.Add((id, subscription));
         }
 
-        var ending = EndingTogether(running, request.SubscriptionId);
-        if (ending.Count == 0)
-            return Problems.NotFound("subscription");
+        return running;
+    }
 
-        var now = await clock.Now(caller.TenantId, cancellation);
+    /// <summary>The invoice as it stands now.</summary>
+    /// <param name="ending">At least one period, as <see cref="EndingTogether"/> gave them.</param>
+    public async Task<InvoiceView> Draft(TenantId tenant, IReadOnlyList<EndingPeriod> ending, CancellationToken cancellation)
+    {
+        var now = await clock.Now(tenant, cancellation);
         var content = await database.Read(
-            caller.TenantId,
+            tenant,
             async connection => await compose.Compose(
-                connection, caller.TenantId, ending,
-                await InvoiceTerms.Read(connection, documents, caller.TenantId, now, cancellation),
-                await PeriodUsage.NewestPosition(connection, caller.TenantId, cancellation), cancellation),
+                connection, tenant, ending, await InvoiceTerms.Read(connection, documents, tenant, now, cancellation),
+                await PeriodUsage.NewestPosition(connection, tenant, cancellation), cancellation),
             cancellation);
-        var draft = DraftInvoice.Decide(
-            new(InvoiceId.New(), caller.TenantId, content!, now), Invoice.Initial);
-        return TypedResults.Ok(draft.Events.Aggregate((InvoiceView?)null, InvoiceView.Fold)!);
+        var draft = DraftInvoice.Decide(new(InvoiceId.New(), tenant, content!, now), Invoice.Initial);
+        return draft.Events.Aggregate((InvoiceView?)null, InvoiceView.Fold)!;
+    }
+
+    private static async Task<Results<Ok<InvoiceView>, ProblemHttpResult>> Handle(
+        Preview request, Caller caller, PreviewInvoice previews, CancellationToken cancellation)
+    {
+        var ending = EndingTogether(await previews.Running(caller.TenantId, cancellation), request.SubscriptionId);
+        return ending.Count == 0
+            ? Problems.NotFound("subscription")
+            : TypedResults.Ok(await previews.Draft(caller.TenantId, ending, cancellation));
     }
 }

@@ -28,9 +28,13 @@ public sealed class GraceSpecs(OwnBillingHost billing) : IClassFixture<OwnBillin
         await billing.Use(tenant, "reported within the grace", "2026-03-31T23:00:00Z", calls: 4);
         (await Upcoming(tenant)).ShouldBe(["2026-04-01T00:00:00Z grace, closes 2026-04-04T00:00:00Z, 1 from 2026-03-01T00:00:00Z"]);
         (await Previewed(tenant)).ShouldBe("31.20");
+        var coming = (await tenant.Viewer.Get("/v1/invoices/upcoming")).Json.GetProperty("items")[0];
         await billing.RunAt("2026-04-04T00:00:00Z");
 
         var invoice = (await Invoices()).Single();
+        invoice.GetProperty("finalized_at").GetString().ShouldBe(coming.GetProperty("closes_at").GetString());
+        foreach (var part in new[] { "lines", "subtotal", "discounts", "discount_total", "taxes", "tax_total", "tax_included", "total" })
+            coming.GetProperty(part).GetRawText().ShouldBe(invoice.GetProperty(part).GetRawText(), part);
         invoice.GetProperty("total").GetProperty("amount").GetString().ShouldBe("31.20");
         invoice.GetProperty("lines").EnumerateArray().Select(line => line.GetProperty("kind").GetString()).ShouldNotContain("late_usage");
         invoice.GetProperty("billing_period").GetProperty("end").GetString().ShouldBe("2026-04-01T00:00:00Z");
@@ -38,6 +42,29 @@ public sealed class GraceSpecs(OwnBillingHost billing) : IClassFixture<OwnBillin
 
         async Task<IReadOnlyList<JsonElement>> Invoices() =>
             [.. (await tenant.Viewer.Get("/v1/invoices")).Json.GetProperty("items").EnumerateArray()];
+    }
+
+    [Fact]
+    public async Task Invoices_are_listed_by_status_and_those_to_come_are_elsewhere()
+    {
+        billing.Clock.Set(Instant.FromUtc(2026, 3, 10, 12, 0));
+        var tenant = await billing.NewTenant();
+        var subscription = await BillingHost.Subscribe(tenant, await billing.NewCatalog());
+        (await tenant.Admin.Post($"/v1/subscriptions/{subscription}/close-period")).Status.ShouldBe(201);
+
+        (await Count("finalized"), await Count("paid"), await Count("void")).ShouldBe((1, 0, 0));
+        foreach (var status in new[] { "draft", "grace" })
+        {
+            var elsewhere = await tenant.Viewer.Get($"/v1/invoices?status={status}");
+            elsewhere.Status.ShouldBe(400);
+            elsewhere.Json.GetProperty("errors").GetProperty("status")[0].GetString()!.ShouldContain("/v1/invoices/upcoming");
+        }
+
+        (await tenant.Viewer.Get("/v1/invoices?status=open")).Json.GetProperty("errors").GetProperty("status")[0].GetString()
+            .ShouldBe("One of finalized, overdue, paid, uncollectible, void.");
+
+        async Task<int> Count(string status) =>
+            (await tenant.Viewer.Get($"/v1/invoices?status={status}")).Json.GetProperty("items").GetArrayLength();
     }
 
     [Fact]
