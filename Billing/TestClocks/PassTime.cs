@@ -13,12 +13,12 @@ namespace Platform.Billing.TestClocks;
 public sealed class PassTime(EventStore.EventStore store, BillingDatabase database, IEnumerable<IDueWork> works)
 {
     /// <param name="Clock">What time it is now.</param>
-    /// <param name="Done">What was done on the way, in order.</param>
+    /// <param name="Done">Every step that was due on the way, in order.</param>
     public sealed record Passed(TenantId TenantId, Instant Clock, IReadOnlyList<WorkDone> Done);
 
     /// <param name="At">What time it was.</param>
     /// <param name="Work">For example <c>close_period</c>.</param>
-    /// <param name="Count">How much of it: invoices made, payments tried.</param>
+    /// <param name="Count">How much came of it: invoices made, payments tried; zero where the step found nothing to charge.</param>
     public sealed record WorkDone(Instant At, string Work, int Count);
 
     public async Task<(Passed? Passed, Refusal? Refusal)> To(
@@ -41,9 +41,7 @@ public sealed class PassTime(EventStore.EventStore store, BillingDatabase databa
             {
                 if (await work.NextDue(tenant, now, cancellation) is null)
                     continue;
-                var count = await work.Do(tenant, now, cause, cancellation);
-                if (count > 0)
-                    done.Add(new(now, work.Name, count));
+                done.Add(new(now, work.Name, await work.Do(tenant, now, cause, cancellation)));
                 if (await work.NextDue(tenant, now, cancellation) is { } left)
                     throw new InvalidOperationException($"{work.Name} of {tenant} left undone what was due at {left}.");
             }

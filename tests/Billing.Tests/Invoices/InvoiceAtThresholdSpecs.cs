@@ -95,8 +95,9 @@ public sealed class InvoiceAtThresholdSpecs(OwnBillingHost billing) : IClassFixt
 
         var done = (await Advance("2026-04-01T00:00:00Z")).Json.GetProperty("done").EnumerateArray();
 
-        done.Select(it => (it.GetProperty("at").GetString(), it.GetProperty("work").GetString())).ShouldBe(
-            [("2026-03-05T11:00:00Z", "invoice_at_threshold"), ("2026-04-01T00:00:00Z", "close_period")]);
+        done.Where(it => it.GetProperty("count").GetInt32() > 0)
+            .Select(it => (it.GetProperty("at").GetString(), it.GetProperty("work").GetString())).ShouldBe(
+                [("2026-03-05T11:00:00Z", "invoice_at_threshold"), ("2026-04-01T00:00:00Z", "close_period")]);
 
         async Task<Answer> Advance(string to)
         {
