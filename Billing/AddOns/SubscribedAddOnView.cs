@@ -5,6 +5,7 @@ using System.Text.Json.Serialization.Metadata;
 using Microsoft.AspNetCore.Http.HttpResults;
 using NodaTime;
 using Npgsql;
+using Platform.Billing.Subscriptions;
 using Platform.Contracts;
 using Platform.EventStore;
 using Platform.ServiceDefaults;
@@ -37,11 +38,13 @@ public sealed record SubscribedAddOnView(
             row => JsonSerializer.Deserialize(row.GetString(0), Stored.Json<SubscribedAddOnView>())!,
             Sql.P(tenant.Value), Sql.P(subscription.ToString()));
 
-    private static Task<Ok<Page<SubscribedAddOnView>>> List(
+    private static async Task<Results<Ok<Page<SubscribedAddOnView>>, ProblemHttpResult>> List(
         SubscriptionId id, [AsParameters] PageQuery page, Caller caller, Documents documents, CancellationToken cancellation) =>
-        documents.PageOf<SubscribedAddOnView>(
-            caller.TenantId, Table, page, newestFirst: false, cancellation, "data ->> 'subscription_id' = $1",
-            Sql.P(id.ToString()));
+        await SubscriptionView.Find(documents, caller.TenantId, id, cancellation) is null
+            ? Problems.NotFound("subscription")
+            : await documents.PageOf<SubscribedAddOnView>(
+                caller.TenantId, Table, page, newestFirst: false, cancellation, "data ->> 'subscription_id' = $1",
+                Sql.P(id.ToString()));
 }
 
 public sealed class SubscribedAddOnProjection : DocumentProjection<SubscribedAddOnView, SubscribedAddOnEvent>
