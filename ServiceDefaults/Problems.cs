@@ -3,10 +3,13 @@ using System.Text.RegularExpressions;
 using Microsoft.AspNetCore.Diagnostics;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.HttpResults;
+using Microsoft.AspNetCore.Http.Metadata;
 using Microsoft.AspNetCore.Mvc;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
 using Npgsql;
 using Platform.EventStore;
+using JsonOptions = Microsoft.AspNetCore.Http.Json.JsonOptions;
 
 namespace Platform.ServiceDefaults;
 
@@ -85,7 +88,8 @@ public static partial class Problems
     }
 
     /// <summary>Turns what the JSON reader says into the name of a field and a sentence for people.</summary>
-    internal static IReadOnlyDictionary<string, string[]> FieldsOf(JsonException error)
+    /// <param name="allowed">What a place may hold, in a sentence, by the reader's path; null where that is not one of a few names.</param>
+    internal static IReadOnlyDictionary<string, string[]> FieldsOf(JsonException error, Func<string, string?> allowed)
     {
         var path = error.Path is { } full ? full.TrimStart('$').TrimStart('.') : "";
         if (MissingProperties().Match(error.Message) is { Success: true } missing)
@@ -96,7 +100,7 @@ public static partial class Problems
                 .ToDictionary(name => path.Length == 0 ? name : $"{path}.{name}", _ => required);
         }
 
-        return new Dictionary<string, string[]> { [path.Length == 0 ? "body" : path] = [Sentence(error)] };
+        return new Dictionary<string, string[]> { [path.Length == 0 ? "body" : path] = [Sentence(error, allowed)] };
     }
 
     // The JSON reader says this with an exception of its own type, and the path only in its text.
@@ -107,15 +111,15 @@ public static partial class Problems
             : null;
 
     // Our own converters write for people already; the reader's own messages name C# types.
-    private static string Sentence(JsonException error)
+    private static string Sentence(JsonException error, Func<string, string?> allowed)
     {
         var text = error.Message.Split(" Path:")[0];
         return text switch
         {
             _ when error.InnerException is JsonException => "The body is not valid JSON.",
             _ when Says("could not be mapped to any .NET member") => "There is no such field.",
-            _ when Says("could not be converted") => "The value has the wrong type.",
-            _ when Says("type discriminator") => "The kind of the object is missing or unknown.",
+            _ when Says("could not be converted") => allowed(error.Path ?? "") ?? "The value has the wrong type.",
+            _ when Says("type discriminator") => $"The kind of the object is unknown. {allowed(error.Path ?? "")}".TrimEnd(),
             _ => text,
         };
 
@@ -134,8 +138,8 @@ public static partial class Problems
 }
 
 /// <summary>What escapes a handler becomes a problem too: bad input is 400, a lost database 503, a bug 500.</summary>
-internal sealed partial class ExceptionProblems(IProblemDetailsService problems, ILogger<ExceptionProblems> logger)
-    : IExceptionHandler
+internal sealed partial class ExceptionProblems(
+    IProblemDetailsService problems, IOptions<JsonOptions> json, ILogger<ExceptionProblems> logger) : IExceptionHandler
 {
     public async ValueTask<bool> TryHandleAsync(HttpContext http, Exception exception, CancellationToken cancellationToken)
     {
@@ -143,16 +147,16 @@ internal sealed partial class ExceptionProblems(IProblemDetailsService problems,
         {
             InvalidRequestException invalid =>
                 Problems.Details(StatusCodes.Status400BadRequest, "request.invalid", "The request is not valid.", invalid.Errors),
-            BadHttpRequestException { InnerException: JsonException json } =>
+            BadHttpRequestException { InnerException: JsonException wrong } =>
                 Problems.Details(
-                    StatusCodes.Status400BadRequest, "request.invalid", "The request is not valid.", Problems.FieldsOf(json)),
-            JsonException json =>
+                    StatusCodes.Status400BadRequest, "request.invalid", "The request is not valid.", Problems.FieldsOf(wrong, Allowed)),
+            JsonException wrong =>
                 Problems.Details(
-                    StatusCodes.Status400BadRequest, "request.invalid", "The request is not valid.", Problems.FieldsOf(json)),
+                    StatusCodes.Status400BadRequest, "request.invalid", "The request is not valid.", Problems.FieldsOf(wrong, Allowed)),
             NotSupportedException kindless when Problems.MissingKind(kindless) is { } field =>
                 Problems.Details(
                     StatusCodes.Status400BadRequest, "request.invalid", "The request is not valid.",
-                    new Dictionary<string, string[]> { [field] = ["The kind of the object is missing."] }),
+                    new Dictionary<string, string[]> { [field] = [$"The kind of the object is missing. {Allowed(field)}".TrimEnd()] }),
             BadHttpRequestException { StatusCode: StatusCodes.Status413PayloadTooLarge } =>
                 Problems.Details(StatusCodes.Status413PayloadTooLarge, "request.too_large", "The body is too large."),
             BadHttpRequestException bad =>
@@ -178,6 +182,12 @@ internal sealed partial class ExceptionProblems(IProblemDetailsService problems,
 
         http.Response.StatusCode = problem.Status!.Value;
         return await problems.TryWriteAsync(new() { HttpContext = http, ProblemDetails = problem, Exception = exception });
+
+        // Bodies that are read as they come say no type.
+        string? Allowed(string path) =>
+            http.Features.Get<IExceptionHandlerFeature>()?.Endpoint?.Metadata.GetMetadata<IAcceptsMetadata>()?.RequestType is { } request
+                ? AllowedValues.At(request, path, json.Value.SerializerOptions)
+                : null;
     }
 
     // "Failed to bind parameter "JobId jobId" from "x"." and its relatives name the C# parameter in quotes; where it is the

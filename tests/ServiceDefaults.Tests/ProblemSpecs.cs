@@ -17,7 +17,13 @@ public sealed record Order(
     string Name, decimal Quantity, int Size, Currency Currency, JobSpec Job, IReadOnlyList<string>? Labels = null,
     IReadOnlyList<Position>? Positions = null);
 
-public sealed record Position(IReadOnlyList<string> Notes);
+public sealed record Position(IReadOnlyList<string> Notes, Handling? Handling = null);
+
+public enum Handling
+{
+    Usual,
+    ThisSideUp,
+}
 
 [JsonSerializable(typeof(Order))]
 [JsonSerializable(typeof(JobSpec))]
@@ -64,8 +70,11 @@ public sealed class ProblemSpecs : IAsyncLifetime
     [InlineData("""{"name":"a","quantity":"1","size":"big","currency":"USD","job":JOB}""", "size", "The value has the wrong type.")]
     [InlineData("""{"name":"a","quantity":"1","size":1,"currency":"XXX","job":JOB}""", "currency", "Not an ISO 4217 currency code of three capital letters.")]
     [InlineData("""{"name":"a","quantity":"1","size":1,"currency":"USD","colour":"red","job":JOB}""", "colour", "There is no such field.")]
-    [InlineData("""{"name":"a","quantity":"1","size":1,"currency":"USD","job":{"kind":"dance"}}""", "job", "The kind of the object is missing or unknown.")]
-    [InlineData("""{"name":"a","quantity":"1","size":1,"currency":"USD","job":{"samples":1}}""", "job", "The kind of the object is missing.")]
+    [InlineData("""{"name":"a","quantity":"1","size":1,"currency":"USD","job":{"kind":"dance"}}""", "job", "The kind of the object is unknown. Its kind is one of train, infer.")]
+    [InlineData("""{"name":"a","quantity":"1","size":1,"currency":"USD","job":{"samples":1}}""", "job", "The kind of the object is missing. Its kind is one of train, infer.")]
+    [InlineData("""{"name":"a","quantity":"1","size":1,"currency":"USD","job":{"kind":"train","model":{"type":"forest"}}}""", "job.model", "The kind of the object is unknown. Its type is one of multilayer_perceptron.")]
+    [InlineData("""{"name":"a","quantity":"1","size":1,"currency":"USD","job":JOB,"positions":[{"notes":[],"handling":"fragile"}]}""", "positions[0].handling", "One of usual, this_side_up.")]
+    [InlineData("""{"name":"a","quantity":"1","size":1,"currency":"USD","job":JOB,"positions":[{"notes":[],"handling":1}]}""", "positions[0].handling", "One of usual, this_side_up.")]
     [InlineData("""{"name":"a","quantity":"1","size":1,"currency":"USD","job":JOB,"labels":["x","y"],"positions":[{"notes":[]}]}""", null, null)]
     [InlineData("""{"name":"a","quantity":"1","size":1,"currency":"USD","job":JOB,"labels":["x",null]}""", "labels", "A list has no element null.")]
     [InlineData("""{"name":"a","quantity":"1","size":1,"currency":"USD","job":JOB,"positions":[null]}""", "positions", "A list has no element null.")]
