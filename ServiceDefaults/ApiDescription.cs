@@ -1,5 +1,7 @@
+using System.Reflection;
 using Microsoft.AspNetCore.Authorization;
 using Microsoft.AspNetCore.OpenApi;
+using Microsoft.AspNetCore.Routing;
 using Microsoft.OpenApi;
 using NodaTime;
 using Platform.Contracts;
@@ -40,6 +42,8 @@ internal static class ApiDescription
         options.AddOperationTransformer((operation, context, _) =>
         {
             var metadata = context.Description.ActionDescriptor.EndpointMetadata;
+            if (metadata.OfType<IEndpointNameMetadata>().LastOrDefault()?.EndpointName is { } name)
+                operation.Summary ??= OperationSummaries.Of(name, metadata.OfType<MethodInfo>().FirstOrDefault());
             if (metadata.OfType<IdempotentAttribute>().Any())
                 (operation.Parameters ??= []).Add(IdempotencyKey);
             if (!metadata.OfType<IAllowAnonymous>().Any())

@@ -37,6 +37,18 @@ public sealed class ApiDescriptionSpecs(BillingHost billing)
         }
     }
 
+    [Fact]
+    public async Task Every_operation_says_in_a_line_what_it_does()
+    {
+        var operations = (await billing.Anonymous.Get("/openapi/v1.json")).Json.GetProperty("paths").EnumerateObject()
+            .SelectMany(path => path.Value.EnumerateObject())
+            .ToDictionary(it => it.Value.GetProperty("operationId").GetString()!, it => it.Value.GetProperty("summary").GetString()!);
+
+        operations.ShouldAllBe(it => it.Value.Length >= 5 && it.Value.Length <= 160 && char.IsUpper(it.Value[0]));
+        operations["IssueCreditNote"].ShouldBe("Takes back part of a finalized invoice", "as the feature says");
+        operations["ListInvoices"].ShouldBe("List invoices", "as the route is named");
+    }
+
     [Theory]
     [InlineData("/swagger/index.html")]
     [InlineData("/health/live")]
