@@ -24,8 +24,17 @@ public abstract record IdempotencyClaim
     /// <summary>The key was used with another request.</summary>
     public sealed record Mismatch : IdempotencyClaim;
 
-    /// <summary>The same request runs right now elsewhere.</summary>
-    public sealed record InProgress : IdempotencyClaim;
+    /// <summary>
+    /// The same request runs right now elsewhere, or whoever ran it died and its lease has not ended yet: nobody can tell. The longer that
+    /// goes on, the likelier is the second, so waits double up to the lease's end.
+    /// </summary>
+    /// <param name="AskAgainIn">At least a second.</param>
+    public sealed record InProgress(TimeSpan AskAgainIn) : IdempotencyClaim
+    {
+        /// <param name="left">What is left of the lease.</param>
+        public static InProgress Of(TimeSpan lease, TimeSpan left) =>
+            new(TimeSpan.FromTicks(Math.Max(Math.Min((lease - left).Ticks, left.Ticks), TimeSpan.TicksPerSecond)));
+    }
 }
 
 /// <summary>
@@ -101,19 +110,20 @@ public sealed class IdempotencyKeys
         await using var batch = database.TenantRead(
             tenantId,
             $"""
-            select fingerprint, status_code, content_type, location, body
+            select fingerprint, status_code, content_type, location, body,
+                extract(epoch from greatest(leased_until, clock_timestamp()) - clock_timestamp())::float8
             from {database.Schema}.idempotency_keys where tenant_id = $1 and key = $2
             """,
             Value(tenantId), Text(key));
         await using var reader = await batch.ExecuteReaderAsync(cancellation);
         await reader.NextResultAsync(cancellation);
         if (!await reader.ReadAsync(cancellation))
-            return new IdempotencyClaim.InProgress();     // forgotten this very moment; the next retry claims it
+            return new IdempotencyClaim.InProgress(TimeSpan.FromSeconds(1));     // forgotten this very moment; the next retry claims it
 
         if (!reader.GetFieldValue<byte[]>(0).AsSpan().SequenceEqual(fingerprint))
             return new IdempotencyClaim.Mismatch();
         if (await reader.IsDBNullAsync(1, cancellation))
-            return new IdempotencyClaim.InProgress();
+            return IdempotencyClaim.InProgress.Of(options.IdempotencyLease, TimeSpan.FromSeconds(reader.GetDouble(5)));
 
         return new IdempotencyClaim.Answered(new(
             reader.GetInt32(1),

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
 using Microsoft.AspNetCore.Builder;
@@ -24,6 +25,13 @@ public sealed record RequestId(Guid Value)
 
 public static class IdempotentEndpoints
 {
+    extension(HttpResponse response)
+    {
+        /// <summary>In whole seconds, rounded up.</summary>
+        public void AskAgainIn(TimeSpan wait) =>
+            response.Headers.RetryAfter = Math.Ceiling(wait.TotalSeconds).ToString(CultureInfo.InvariantCulture);
+    }
+
     extension<TBuilder>(TBuilder endpoint) where TBuilder : IEndpointConventionBuilder
     {
         public TBuilder Idempotent() => endpoint.WithMetadata(new IdempotentAttribute());
@@ -58,8 +66,8 @@ internal sealed class IdempotencyMiddleware(RequestDelegate next)
                     StatusCodes.Status409Conflict, "idempotency.key_reused",
                     "This Idempotency-Key was used with another request.").ExecuteAsync(http);
                 break;
-            case IdempotencyClaim.InProgress:
-                http.Response.Headers.RetryAfter = "1";
+            case IdempotencyClaim.InProgress(var askAgainIn):
+                http.Response.AskAgainIn(askAgainIn);
                 await Problems.Problem(
                     StatusCodes.Status409Conflict, "idempotency.in_progress",
                     "The request with this Idempotency-Key is still running.").ExecuteAsync(http);

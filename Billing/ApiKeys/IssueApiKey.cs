@@ -76,8 +76,8 @@ public static class IssueApiKey
             case IdempotencyClaim.Mismatch:
                 return Problems.Problem(
                     StatusCodes.Status409Conflict, "idempotency.key_reused", "This Idempotency-Key was used with another request.");
-            case IdempotencyClaim.InProgress:
-                http.Response.Headers.RetryAfter = "1";
+            case IdempotencyClaim.InProgress(var askAgainIn):
+                http.Response.AskAgainIn(askAgainIn);
                 return Problems.Problem(
                     StatusCodes.Status409Conflict, "idempotency.in_progress", "The same request is running right now.");
             case IdempotencyClaim.Claimed(var requestId):

@@ -70,6 +70,16 @@ public sealed class IdempotencySpecs : IAsyncLifetime
         (await Claim("a")).ShouldBe(first);
     }
 
+    // A lease of a minute: what is left of it, and when to ask again.
+    [Theory]
+    [InlineData(60, 1)]
+    [InlineData(57, 3)]
+    [InlineData(40, 20)]
+    [InlineData(20, 20)]
+    [InlineData(0.5, 1)]
+    public void Who_asks_while_it_runs_comes_again_after_as_long_as_it_has_run_or_when_the_lease_ends(double left, int seconds) =>
+        IdempotencyClaim.InProgress.Of(TimeSpan.FromSeconds(60), TimeSpan.FromSeconds(left)).AskAgainIn.ShouldBe(TimeSpan.FromSeconds(seconds));
+
     [Fact]
     public async Task Keys_of_different_tenants_have_nothing_to_do_with_each_other()
     {

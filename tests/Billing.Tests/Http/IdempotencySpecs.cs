@@ -56,6 +56,27 @@ public sealed class IdempotencySpecs(BillingHost billing)
     }
 
     [Fact]
+    public async Task A_retry_of_a_request_that_was_cut_off_is_told_when_to_come_again_and_is_taken_then()
+    {
+        var (key, body) = (Guid.CreateVersion7().ToString(), Body("/v1/tenants", $"n{Guid.CreateVersion7():n}"));
+        var first = await billing.Operator.Post("/v1/tenants", body, key);
+        // As a process leaves it that was killed between its commit and its answer, most of a minute ago.
+        await Lease("clock_timestamp() + interval '20 seconds'");
+
+        var waiting = await billing.Operator.Post("/v1/tenants", body, key);
+        (waiting.Status, waiting.Code).ShouldBe((409, "idempotency.in_progress"));
+        waiting.Headers.RetryAfter!.Delta!.Value.TotalSeconds.ShouldBeInRange(1, 20);
+
+        await Lease("'-infinity'");
+        var again = await billing.Operator.Post("/v1/tenants", body, key);
+        again.Status.ShouldBe(201, again.Text);
+        again.Json.GetProperty("tenant_id").GetString().ShouldBe(first.Json.GetProperty("tenant_id").GetString());
+
+        Task Lease(string until) => billing.Execute(
+            $"update billing.idempotency_keys set status_code = null, leased_until = {until} where key = '{key}'");
+    }
+
+    [Fact]
     public async Task A_refusal_is_not_kept_the_same_request_may_succeed_later()
     {
         var (key, name) = (Guid.CreateVersion7().ToString(), $"n{Guid.CreateVersion7():n}");
