@@ -34,7 +34,8 @@ internal static partial class AllowedValues
     private static string? Sentence(JsonTypeInfo type) => (Nullable.GetUnderlyingType(type.Type) ?? type.Type, type.PolymorphismOptions) switch
     {
         ({ IsEnum: true } names, _) => $"One of {List(Enum.GetNames(names).Select(JsonNamingPolicy.SnakeCaseLower.ConvertName))}.",
-        (_, { } kinds) => $"Its {kinds.TypeDiscriminatorPropertyName} is one of {List(kinds.DerivedTypes.Select(kind => $"{kind.TypeDiscriminator}"))}.",
+        (_, { TypeDiscriminatorPropertyName: var kind, DerivedTypes: var kinds }) =>
+            $"Its {kind} is one of {List(kinds.Select(it => $"{it.TypeDiscriminator}"))}.",
         _ => null,
     };
 

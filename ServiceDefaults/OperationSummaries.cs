@@ -13,7 +13,10 @@ internal static partial class OperationSummaries
 {
     // What a name cannot spell.
     private static readonly (string Name, string Text)[] spelt =
-        [(" api ", " API "), (" pdf", " PDF"), (" ubl", " UBL"), (" mrr ", " MRR "), (" add on", " add-on"), (" top up", " top-up"), (" roll up", " roll-up")];
+    [
+        (" api ", " API "), (" pdf", " PDF"), (" ubl", " UBL"), (" mrr ", " MRR "), (" add on", " add-on"), (" top up", " top-up"),
+        (" roll up", " roll-up"),
+    ];
 
     private static readonly ConcurrentDictionary<Assembly, Dictionary<string, string>> documented = [];
 

@@ -4,6 +4,7 @@ using Microsoft.AspNetCore.Http.HttpResults;
 using NodaTime;
 using NodaTime.Text;
 using Npgsql;
+using Platform.Billing.AddOns;
 using Platform.Billing.Catalog;
 using Platform.Billing.CreditNotes;
 using Platform.Billing.Invoices;
@@ -24,7 +25,7 @@ namespace Platform.Billing.Paper;
 /// </summary>
 public static class FocusExport
 {
-    private const int PageSize = 200;
+    private const int PageSize = 200, AddOnsMax = 1000;
 
     // Every mandatory column of FOCUS 1.2, and those conditional ones that this platform has something to say in; by name, as the
     // specification lists them, and its rule for columns of one's own: they come last and begin with x_.
@@ -44,10 +45,10 @@ public static class FocusExport
         }),
         ("ChargeClass", row => row.IsCorrection ? "Correction" : null),
         ("ChargeDescription", row => row.Description),
-        ("ChargeFrequency", row => row.Line?.Kind switch
+        ("ChargeFrequency", row => row switch
         {
-            LineKind.RecurringFee => "Recurring",
-            LineKind.Usage or LineKind.LateUsage => "Usage-Based",
+            { IsUsage: true } => "Usage-Based",
+            { Recurs: true } => "Recurring",
             _ => "One-Time",
         }),
         ("ChargePeriodEnd", row => Time(row.Line?.WindowEnd ?? row.Invoice.BillingPeriod.End)),
@@ -104,12 +105,13 @@ public static class FocusExport
     private sealed record Service(string Name, string Category);
 
     /// <param name="Line">What is charged or taken back; null for tax, which is owed for lines together.</param>
+    /// <param name="Recurs">It is owed for each billing period.</param>
     /// <param name="Note">What takes it back; null for what the invoice charges.</param>
     private sealed record Row(
         InvoiceView Invoice, TenantView Tenant, string Issuer, Service Service, string Description, Money Billed,
-        InvoiceView.InvoiceLine? Line = null, CreditNoteView? Note = null)
+        InvoiceView.InvoiceLine? Line = null, bool Recurs = false, CreditNoteView? Note = null)
     {
-        /// <summary>Of what an earlier invoice charged, or of an earlier period. A line below zero gives back what was charged before it.</summary>
+        /// <summary>Of what an earlier invoice charged, or of an earlier period: a line below zero gives back what was charged before.</summary>
         public bool IsCorrection => Note is not null || Line is { Kind: LineKind.LateUsage } or { Amount.MinorUnits: < 0 };
 
         /// <summary>What is measured, else the plan; of an add-on, which has neither, its product or name. Null for tax.</summary>
@@ -140,6 +142,7 @@ public static class FocusExport
         // The catalog is small, its products and the versions of its plans never change.
         private readonly Dictionary<(ProductId?, PlanId?, int?), Service> services = [];
         private readonly Dictionary<Guid, TenantView> tenants = [];
+        private readonly Dictionary<SubscriptionId, IReadOnlyList<string>> recurring = [];
 
         public async IAsyncEnumerable<Row> Rows([EnumeratorCancellation] CancellationToken cancellation)
         {
@@ -152,7 +155,8 @@ public static class FocusExport
                 foreach (var line in invoice.Lines)
                 {
                     yield return new(
-                        invoice, tenant, issuer, await ServiceOf(invoice, line, cancellation), line.Description, invoice.NetOf(line), line);
+                        invoice, tenant, issuer, await ServiceOf(invoice, line, cancellation), line.Description, invoice.NetOf(line), line,
+                        await Recurs(owner, line, cancellation));
                 }
 
                 foreach (var tax in invoice.Taxes)
@@ -173,7 +177,7 @@ public static class FocusExport
                     var line = invoice.Lines[taken.Line - 1];
                     yield return new(
                         invoice, tenant, issuer, await ServiceOf(invoice, line, cancellation), $"{line.Description}: {note.Reason}",
-                        Back(taken.Net), line, note);
+                        Back(taken.Net), line, await Recurs(owner, line, cancellation), note);
                 }
 
                 foreach (var tax in invoice.Taxes)
@@ -217,6 +221,24 @@ public static class FocusExport
             return tenant;
         }
 
+        // Lines do not say which add-on they are for, but begin with its name.
+        private async Task<bool> Recurs(Guid tenant, InvoiceView.InvoiceLine line, CancellationToken cancellation)
+        {
+            if (line is not { Kind: LineKind.AddOn, SubscriptionId: { } subscription })
+                return line.Kind is LineKind.RecurringFee;
+
+            if (!recurring.TryGetValue(subscription, out var names))
+            {
+                var addOns = await documents.List(
+                    tenant, SubscribedAddOnView.Table, Stored.Json<SubscribedAddOnView>(), AddOnsMax, after: null, newestFirst: false,
+                    cancellation, "data ->> 'subscription_id' = $1", Sql.P(subscription.ToString()));
+                recurring[subscription] = names =
+                    [.. addOns.Where(addOn => addOn.View.Kind is AddOnKind.Recurring).Select(addOn => addOn.View.DisplayName).Distinct()];
+            }
+
+            return names.Any(name => line.Description == name || line.Description.StartsWith($"{name}, ", StringComparison.Ordinal));
+        }
+
         private async Task<IReadOnlyList<(Service Service, Money Amount)>> ByService(
             InvoiceView invoice, IEnumerable<LinePart> parts, CancellationToken cancellation)
         {
@@ -242,9 +264,8 @@ public static class FocusExport
             if (productId is { } id && await ProductView.Find(documents, id, cancellation) is { } product)
                 return new(product.DisplayName, CategoryOf(product.Business));
 
-            return planId is { } sold && await PlanView.Find(documents, sold, cancellation) is { } plan && plan.TermsOf(version!.Value) is { } terms
-                ? new(terms.DisplayName, CategoryOf(Business.ModelServices))
-                : null;
+            var plan = planId is { } sold ? await PlanView.Find(documents, sold, cancellation) : null;
+            return plan?.TermsOf(version!.Value) is { } terms ? new(terms.DisplayName, CategoryOf(Business.ModelServices)) : null;
         }
 
         private static string CategoryOf(Business business) => business switch

@@ -67,7 +67,8 @@ internal sealed class CloseFaults(BillingHost billing)
                 execute format('grant usage on sequence billing.%I to public', 'writes_' || name);
                 insert into billing.fault_steps values (name, format('billing.%I', 'writes_' || name)::regclass);
                 continue when name = '{{Commit}}';
-                execute format('create trigger break_off before insert or update on billing.%I for each row execute function billing.break_off()', name);
+                execute format(
+                    'create trigger break_off before insert or update on billing.%I for each row execute function billing.break_off()', name);
             end loop;
             create constraint trigger break_off_commit after insert on billing.usage_trees
                 deferrable initially deferred for each row execute function billing.break_off('{{Commit}}');
@@ -85,7 +86,8 @@ internal sealed class CloseFaults(BillingHost billing)
         $"""
         delete from billing.fault;
         select setval(writes, 1, false) from billing.fault_steps;
-        insert into billing.fault values ('{step}', {at.ToString(CultureInfo.InvariantCulture)}, '{kind}', {(tenant is { } it ? $"'{it}'" : "null")})
+        insert into billing.fault
+        values ('{step}', {at.ToString(CultureInfo.InvariantCulture)}, '{kind}', {(tenant is { } it ? $"'{it}'" : "null")})
         """);
 
     public Task Disarm() => billing.Execute("delete from billing.fault");

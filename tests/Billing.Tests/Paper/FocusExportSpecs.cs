@@ -87,6 +87,34 @@ public sealed class FocusExportSpecs(OwnBillingHost billing) : IClassFixture<Own
         Billed(rows.Where(row => row["x_CreditNoteNumber"] == "")).ShouldBe(Amount(invoice, "total"));
     }
 
+    [Theory]
+    [InlineData("recurring", "Recurring")]
+    [InlineData("one_off", "One-Time")]
+    public async Task An_add_on_without_a_product_is_sold_with_its_plan_as_often_as_it_is_owed(string kind, string frequency)
+    {
+        var tenant = await billing.NewTenant();
+        var subscription = await BillingHost.Subscribe(tenant, await billing.NewCatalog());
+        var addOn = await billing.Operator.Post("/v1/add-ons", new
+        {
+            key = $"t{Guid.CreateVersion7():n}",
+            display_name = "Static address",
+            amount = new { amount = "31.00", currency = "EUR" },
+            kind,
+        });
+        addOn.Status.ShouldBe(201, addOn.Text);
+        var attached = await tenant.Admin.Post(
+            $"/v1/subscriptions/{subscription}/add-ons", new { add_on_id = addOn.Json.GetProperty("add_on_id").GetString() });
+        attached.Status.ShouldBe(201, attached.Text);
+        billing.Clock.Set(billing.Clock.Now + Duration.FromDays(1));
+        (await tenant.Admin.Post($"/v1/subscriptions/{subscription}/close-period")).Status.ShouldBe(201);
+
+        var row = Parse((await tenant.Viewer.Get($"/v1/exports/focus?{AllTime}")).Text)
+            .Single(it => it["ChargeDescription"].StartsWith("Static address", StringComparison.Ordinal));
+
+        (row["ChargeFrequency"], row["ServiceName"], row["ChargeCategory"]).ShouldBe((frequency, "Standard", "Purchase"));
+        row["SkuId"].ShouldNotBeEmpty();
+    }
+
     [Fact]
     public async Task A_void_invoice_charges_nothing()
     {
@@ -111,6 +139,9 @@ public sealed class FocusExportSpecs(OwnBillingHost billing) : IClassFixture<Own
         "BillingAccountName", "ChargeClass", "ChargeDescription", "ConsumedQuantity", "ConsumedUnit", "ContractedUnitPrice", "InvoiceId",
         "ListUnitPrice", "PricingCategory", "PricingQuantity", "PricingUnit", "SkuId", "SkuMeter", "SkuPriceId", "SubAccountId",
     ];
+
+    // Needed of use and purchases, unless they are corrected, and senseless of tax.
+    private static readonly string[] priced = ["PricingQuantity", "PricingCategory", "SkuId", "SkuPriceId"];
 
     private const string Number = @"^-?\d+(\.\d+)?$", Price = @"^\d+(\.\d+)?$", Time = @"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$";
 
@@ -174,9 +205,9 @@ public sealed class FocusExportSpecs(OwnBillingHost billing) : IClassFixture<Own
             var (isTax, isCorrection) = (row["ChargeCategory"] == "Tax", row["ChargeClass"] == "Correction");
             (row["PricingQuantity"] == "").ShouldBe(row["PricingUnit"] == "", row["ChargeDescription"]);
             if (isTax)
-                new[] { row["PricingQuantity"], row["PricingCategory"], row["ListUnitPrice"], row["SkuId"], row["SkuPriceId"] }.ShouldAllBe(it => it == "");
+                priced.ShouldAllBe(name => row[name] == "", row["ChargeDescription"]);
             else if (!isCorrection)
-                new[] { row["PricingQuantity"], row["PricingCategory"], row["SkuId"], row["SkuPriceId"] }.ShouldAllBe(it => it != "");
+                priced.ShouldAllBe(name => row[name] != "", row["ChargeDescription"]);
             if (row["ConsumedQuantity"] != "")
                 row["ChargeCategory"].ShouldBe("Usage");
         }
@@ -204,7 +235,8 @@ public sealed class FocusExportSpecs(OwnBillingHost billing) : IClassFixture<Own
         var ours = Parse((await tenant.Viewer.Get($"/v1/exports/focus?{AllTime}")).Text)[0].Keys;
 
         ours.Where(name => !specified.ContainsKey(name)).ShouldBe(["x_CreditNoteNumber"]);
-        specified.Values.Where(column => column["FeatureLevel"] == "Mandatory").Select(column => column["ColumnId"]).ShouldBe(mandatory, ignoreOrder: true);
+        specified.Values.Where(column => column["FeatureLevel"] == "Mandatory").Select(column => column["ColumnId"])
+            .ShouldBe(mandatory, ignoreOrder: true);
         specified.Values.Where(column => column["AllowsNulls"] == "True").Select(column => column["ColumnId"]).Intersect(ours)
             .ShouldBe(nullable, ignoreOrder: true);
     }
