@@ -194,7 +194,8 @@ public sealed class CrashedGroupCloseSpecs(OwnBillingHost billing) : IClassFixtu
         [.. group.Select(member => member.Tenant.Id)], billing.Clock.Now, Cause.Unknown, BillingHost.Cancellation);
 
     private Task<int> CloseAll(IReadOnlyList<Member> group) =>
-        new RunDueWork([new ClosesOf(group, Closes)], billing.Clock, NullLogger<RunDueWork>.Instance).Run(billing.Clock.Now, Cause.Unknown, BillingHost.Cancellation);
+        new RunDueWork([new ClosesOf(group, Closes)], billing.Clock, NullLogger<RunDueWork>.Instance)
+            .Run(billing.Clock.Now, Cause.Unknown, BillingHost.Cancellation);
 
     private CloseDuePeriods Closes => billing.Services.GetServices<IDueWork>().OfType<CloseDuePeriods>().Single();
 
