@@ -17,11 +17,21 @@ internal sealed class MeterColumns(MeterDefinition meter, Func<NpgsqlParameter, 
 
     public static string Column(int dimension) => $"dimension_{dimension + 1}";
 
-    /// <summary>Numeric; null where the event has no quantity.</summary>
-    public string Value() => Quantity(meter.ReadsQuantity ? meter.ValueProperty : null);
+    /// <summary>Numeric; null where the text is no quantity.</summary>
+    /// <remarks>Nested, so that only what is a number is read as one; counted repetitions in the pattern would be slower.</remarks>
+    public static string QuantityOf(string text) =>
+        $"""
+        case when {text} ~ {PlainQuantity} and length({text}) <= 31 then
+            case when ({text})::numeric < {Max} and scale(({text})::numeric) <= {UsageLimits.DecimalsMax}
+                 then ({text})::numeric end
+        end
+        """;
 
-    /// <summary>Numeric; null where there is no such member or it holds no quantity.</summary>
-    public string Quantity(string? member) => member is null ? "null::numeric" : QuantityOf(add(Sql.P(member)));
+    /// <summary>Numeric; null where the event has no quantity.</summary>
+    public string Value() => meter.ReadsQuantity ? QuantityOf(Text(meter.ValueProperty)) : "null::numeric";
+
+    /// <summary>A member of the data as text, null where there is none.</summary>
+    public string Text(string? member) => member is null ? "null::text" : $"data ->> {add(Sql.P(member))}";
 
     /// <summary>Each dimension as text, null for events without it.</summary>
     public IEnumerable<string> Dimensions() => meter.Dimensions.Select(dimension => $"data ->> {add(Sql.P(dimension))}");
@@ -47,13 +57,4 @@ internal sealed class MeterColumns(MeterDefinition meter, Func<NpgsqlParameter, 
                 .. it.To is { } to ? [$"{number} < {add(Sql.P(to))}"] : Array.Empty<string>(),
             ]);
     }
-
-    // Nested, so that only what is a number is read as one; counted repetitions in the pattern would be slower.
-    private static string QuantityOf(string property) =>
-        $"""
-        case when data ->> {property} ~ {PlainQuantity} and length(data ->> {property}) <= 31 then
-            case when (data ->> {property})::numeric < {Max} and scale((data ->> {property})::numeric) <= {UsageLimits.DecimalsMax}
-                 then (data ->> {property})::numeric end
-        end
-        """;
 }

@@ -77,6 +77,30 @@ public sealed class EventPricePlanSpecs(OwnBillingHost billing) : IClassFixture<
     }
 
     [Fact]
+    public async Task A_line_of_very_many_prices_is_short_and_exact()
+    {
+        const int count = 5_000;
+        var (tenant, meter, _) = await Subscribed(Brought);
+        var reported = await tenant.Partner.Post("/v1/usage/events", Enumerable.Range(1, count).Select(number => new
+        {
+            id = $"{number}",
+            source = "test",
+            type = $"{meter}.used",
+            time = "2026-02-10T10:00:00Z",
+            data = new { units = "1", price = (number / 1000m).ToString(CultureInfo.InvariantCulture) },
+        }).ToArray());
+        reported.Json.GetProperty("accepted").GetInt32().ShouldBe(count, reported.Text);
+        await billing.RunAt("2026-03-02T00:00:00Z");
+
+        // 5000 x 5001 / 2 thousandths; the 50 dearest come to 248.775 of them.
+        var line = (await Lines(tenant)).ShouldHaveSingleItem();
+        (Text(line, "quantity"), Amount(line)).ShouldBe(("5000", "12502.50"));
+        var steps = Steps(line);
+        (steps[0], steps[^1], steps.Length).ShouldBe(
+            ("event 1 of 1 at 5 = 5", "other_events 4950 of 4950 = 12253.725", 51));
+    }
+
+    [Fact]
     public async Task A_meter_that_counts_and_its_filters_decide_which_events_multiply_a_unit_amount()
     {
         var meter = await Meter("count", filters: [new { kind = "equals", property = "region", value = "eu" }]);
@@ -154,6 +178,31 @@ public sealed class EventPricePlanSpecs(OwnBillingHost billing) : IClassFixture<
         await billing.RunAt("2026-04-02T00:00:00Z");
         (await Lines(tenant)).Select(line => (Text(line, "kind"), Text(line, "quantity"), Amount(line)))
             .ShouldBe([("usage", "0", "0.00"), ("late_usage", "0", "0.50")]);
+    }
+
+    [Fact]
+    public async Task Another_plan_begins_with_allowances_of_its_own_and_what_comes_late_for_the_first_one_is_of_its_terms()
+    {
+        var (tenant, meter, subscription) = await Subscribed(Share);
+        var other = await Plan(meter, """{"model":"percentage","rate":"0.02","free_events":1}""");
+        billing.Clock.Set(At("2026-02-15T00:00:00Z"));
+        foreach (var amount in new[] { "10", "20", "100" })
+            await Use(tenant, meter, $"first {amount}", "2026-02-10T10:00:00Z", ("units", amount));
+        var changed = await tenant.Admin.Post(
+            $"/v1/subscriptions/{subscription}/change-plan", new { plan_id = other.Json.GetProperty("plan_id").GetGuid(), when = "now" });
+        changed.Status.ShouldBe(200, changed.Text);
+        (await Lines(tenant)).Select(Amount).ShouldBe(["1.50"]);
+
+        billing.Clock.Set(At("2026-02-28T12:00:00Z"));
+        foreach (var amount in new[] { "10", "20", "100" })
+            await Use(tenant, meter, $"second {amount}", "2026-02-20T10:00:00Z", ("units", amount));
+        await Use(tenant, meter, "late", "2026-02-11T10:00:00Z", ("units", "5"));
+        await billing.RunAt("2026-03-02T00:00:00Z");
+
+        // 5 is free instead of 20, which owes the minimum of the first plan; of the second one 10 is free, and 120 owe 2.40.
+        (await Lines(tenant)).Select(line => (Text(line, "kind"), Text(line, "quantity"), Amount(line)))
+            .ShouldBe([("usage", "130", "2.40"), ("late_usage", "5", "1.00")], ignoreOrder: true);
+        await EveryInvoiceReplays(tenant);
     }
 
     [Fact]
