@@ -62,7 +62,12 @@ public static class FocusExport
         ("InvoiceIssuerName", row => row.Issuer),
         ("ListCost", row => row.Cost),
         ("ListUnitPrice", row => row.UnitPrice),
-        ("PricingCategory", row => row.Quantity is null ? null : "Standard"),
+        ("PricingCategory", row => row.Quantity is null ? null : row.Line!.Breakdown switch
+        {
+            { } steps when steps.Any(it => it.Step is StepKind.Committed or StepKind.Overage or StepKind.TrueUp) => "Committed",
+            { } steps when steps.Any(it => it.Step is StepKind.BookPrice or StepKind.OtherEvents or StepKind.Unpriced) => "Dynamic",
+            _ => "Standard",
+        }),
         ("PricingQuantity", row => row.Quantity),
         ("PricingUnit", row => row.Unit),
         ("ProviderName", row => row.Issuer),

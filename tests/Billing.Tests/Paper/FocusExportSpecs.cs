@@ -1,6 +1,8 @@
 using System.Globalization;
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using NodaTime;
+using NodaTime.Text;
 using Platform.Billing.Tests.Http;
 
 namespace Platform.Billing.Tests.Paper;
@@ -113,6 +115,38 @@ public sealed class FocusExportSpecs(OwnBillingHost billing) : IClassFixture<Own
 
         (row["ChargeFrequency"], row["ServiceName"], row["ChargeCategory"]).ShouldBe((frequency, "Standard", "Purchase"));
         row["SkuId"].ShouldNotBeEmpty();
+    }
+
+    [Theory]
+    [InlineData("""{"model":"per_unit","unit_price":"0.05"}""", "Standard")]
+    [InlineData("""{"model":"graduated","tiers":[{"up_to":"10","unit_amount":"2"},{"up_to":null,"unit_amount":"1"}]}""", "Standard")]
+    [InlineData("""{"model":"windowed_commitment","window":"day","unit_amount":"2","committed_quantity":"5"}""", "Committed")]
+    [InlineData("""{"model":"dynamic","price_key":"PRICE","unit_size":"1"}""", "Dynamic")]
+    public async Task Use_is_priced_in_the_category_of_its_charge(string terms, string category)
+    {
+        var (tenant, catalog, price) = (await billing.NewTenant(), await billing.NewCatalog(), $"p{Guid.CreateVersion7():n}");
+        var published = await billing.Operator.Post("/v1/prices", new { key = price, currency = "EUR", unit_amount = "2" });
+        published.Status.ShouldBe(201, published.Text);
+        var charge = JsonNode.Parse(terms.Replace("PRICE", price, StringComparison.Ordinal))!.AsObject();
+        (charge["meter"], charge["display_name"]) = (catalog.Calls, "Inference calls");
+        var plan = await billing.Operator.Post("/v1/plans", new
+        {
+            key = price,
+            display_name = "Plan",
+            recurring_fee = new { amount = "0.00", currency = "EUR" },
+            proration = "days",
+            charges = new[] { charge },
+        });
+        plan.Status.ShouldBe(201, plan.Text);
+        var started = await tenant.Admin.Post(
+            "/v1/subscriptions", new { plan_id = plan.Json.GetProperty("plan_id").GetString(), started_at = "2026-03-01T00:00:00Z" });
+        // After the price began to hold.
+        billing.Clock.Set(billing.Clock.Now + Duration.FromHours(1));
+        await billing.Use(tenant, "1", InstantPattern.ExtendedIso.Format(billing.Clock.Now - Duration.FromMinutes(30)), calls: 7);
+        var closed = await tenant.Admin.Post($"/v1/subscriptions/{started.Json.GetProperty("subscription_id").GetString()}/close-period");
+        closed.Status.ShouldBe(201, closed.Text);
+
+        Parse((await tenant.Viewer.Get($"/v1/exports/focus?{AllTime}")).Text).Select(row => row["PricingCategory"]).Distinct().ShouldBe([category]);
     }
 
     [Fact]
