@@ -44,6 +44,10 @@ public class BooksProperties
             Balance(Account.Cash).ShouldBe(payments.Sum(payment => payment.Amount.MinorUnits) - refunds[RefundStatus.Succeeded].Sum());
             Balance(Account.RefundsPayable).ShouldBe(-payments.Sum(payment => payment.Owed.MinorUnits) - refunds[RefundStatus.Pending].Sum());
             payments.ShouldAllBe(payment => payment.Owed <= payment.Refundable);
+            Balance(Account.RefundExpense).ShouldBe(life.Expensed.MinorUnits);
+            // Nothing is given back twice.
+            (life.Expensed.MinorUnits + notes.Sum(note => (note.ToWallet + note.ToRefund).MinorUnits))
+                .ShouldBeLessThanOrEqualTo(life.Events.OfType<InvoicePaymentApplied>().Sum(paid => paid.Amount.MinorUnits));
             (settlement.AmountDue.MinorUnits == 0).ShouldBe(invoice.Status is InvoiceStatus.Paid or InvoiceStatus.Void);
 
             long Balance(Account account) => entries.SelectMany(posting => posting)
