@@ -36,8 +36,8 @@ public sealed record BilledMeter(
 /// </summary>
 /// <remarks>
 /// Sums and counts of slices add up, so each slice of a calendar's period is measured by itself. Other aggregations, and use whose
-/// price depends on its time or on single events, are measured over all that is billed of the calendar's period: a slice bills what it grew by, late usage
-/// what it changed by. Either way the lines of a period sum to what one invoice over it would have billed.
+/// price depends on its time or on single events, are measured over all that is billed of the calendar's period: a slice bills what it
+/// grew by, late usage what it changed by. Either way the lines of a period sum to what one invoice over it would have billed.
 /// </remarks>
 public static class PeriodUsage
 {
