@@ -6,35 +6,36 @@ namespace Platform.Billing.Usage;
 /// <summary>
 /// Group commit: deliveries of many callers, of one or several tenants, share a transaction. There is no timer: what comes alone
 /// is committed at once, and what comes meanwhile is committed together. Each caller gets its own answer, and a delivery that
-/// cannot be stored spoils no other.
+/// cannot be stored spoils no other. The tenants' lanes are shared out, and a share is in one commit at a time: no two wait for each
+/// other's lanes. Few events are one commit of all shares, which costs the least; many are one of each, which keeps all processors busy.
 /// </summary>
 public sealed class UsageIntake(EventStore.EventStore store, TimeProvider clock)
 {
-    // While so many commits are under way, new deliveries gather: one waits for the disk while others work.
-    private const int CommitsAtOnce = 3;
-
-    // A further commit begins with as many events as are under way, or with so many: two small commits cost more than one of both.
-    private const int EventsWorthACommit = 100;
+    // So many events at most are one commit of all shares: two small ones cost more.
+    private const int Few = 64;
 
     // Enough to amortise the commit, few enough to keep the lanes' locks short; row-level security compares with each tenant.
     private const int EventsMax = 5_000;
     private const int TenantsMax = 200;
 
     private readonly Lock gate = new();
-    private readonly HashSet<short> taken = [];
+    private readonly bool[] taken = new bool[Math.Clamp(Environment.ProcessorCount, 2, 4)];
     private List<Waiting> waiting = [];
-    private int committers;
-    private int inHand;
+    private bool gathers;
 
     /// <summary>Takes the events into the ledger. Once its commit has begun, cancellation no longer stops it.</summary>
     /// <returns>What became of each event, in order.</returns>
     public async Task<IReadOnlyList<UsageOutcome>> Take(UsageDelivery delivery, CancellationToken cancellation)
     {
-        var mine = new Waiting(delivery, store.LaneOf(delivery.TenantId));
+        var mine = new Waiting(delivery, store.LaneOf(delivery.TenantId) % taken.Length);
         lock (gate)
+        {
             waiting.Add(mine);
+            if (!taken[mine.Share])
+                Gather();
+        }
+
         await using var withdrawal = cancellation.UnsafeRegister(_ => Withdraw(mine, cancellation), null);
-        CommitWhatWaits();
         return await mine.Outcomes.Task;
     }
 
@@ -47,66 +48,64 @@ public sealed class UsageIntake(EventStore.EventStore store, TimeProvider clock)
         }
     }
 
-    private void CommitWhatWaits()
+    // One gathers at a time. To be called within the gate.
+    private void Gather()
     {
-        lock (gate)
-        {
-            var needed = committers == 0 ? 1 : Math.Min(inHand, EventsWorthACommit);
-            // Who commits and has nothing in hand is about to take what waits.
-            if (committers == CommitsAtOnce || needed == 0 || !AreWaiting(needed))
-                return;
-            committers++;
-        }
+        if (gathers)
+            return;
+        gathers = true;
 
         // A commit belongs to several callers: it is in none's trace and none's transaction.
         using (ExecutionContext.SuppressFlow())
             _ = Task.Run(CommitUntilNothingWaits);
     }
 
-    private bool AreWaiting(int events)
-    {
-        foreach (var it in waiting)
-        {
-            if (!taken.Contains(it.Lane) && (events -= it.Size) <= 0)
-                return true;
-        }
-
-        return false;
-    }
-
     private async Task CommitUntilNothingWaits()
     {
-        while (await Gather() is { } batch)
+        while (await Next() is { Count: > 0 } batch)
         {
-            // What is left is for another commit.
-            CommitWhatWaits();
             await Append(batch);
             lock (gate)
             {
-                taken.ExceptWith(batch.Select(it => it.Lane));
-                inHand -= batch.Sum(it => it.Size);
+                foreach (var it in batch)
+                    taken[it.Share] = false;
             }
 
             foreach (var it in batch)
                 it.Answer();
+
+            lock (gate)
+            {
+                if (gathers)
+                    return;
+                gathers = true;
+            }
+        }
+    }
+
+    // What is left of other shares is for another commit.
+    private async Task<List<Waiting>> Next()
+    {
+        await LetIn();
+        lock (gate)
+        {
+            var batch = TakeWhatWaits();
+            gathers = false;
+            if (waiting.Exists(it => !taken[it.Share]))
+                Gather();
+            return batch;
         }
     }
 
     // As long as more come they are let in: who was just answered is likely to send the next.
-    private async Task<List<Waiting>?> Gather()
+    private async Task LetIn()
     {
         for (var before = -1; ;)
         {
             lock (gate)
             {
-                if (waiting.Count == before || waiting.Count is 0 or >= EventsMax)
-                {
-                    var batch = TakeWhatWaits();
-                    if (batch is null)
-                        committers--;
-                    return batch;
-                }
-
+                if (waiting.Count == before || waiting.Count >= EventsMax)
+                    return;
                 before = waiting.Count;
             }
 
@@ -114,35 +113,28 @@ public sealed class UsageIntake(EventStore.EventStore store, TimeProvider clock)
         }
     }
 
-    // Those whose lanes are free: two commits never wait for each other.
-    private List<Waiting>? TakeWhatWaits()
+    // Of the shares that are free: of all where there is little, else of the one whose delivery has waited longest.
+    private List<Waiting> TakeWhatWaits()
     {
-        List<Waiting> batch = [], left = [];
+        var free = waiting.Where(it => !taken[it.Share]).ToList();
+        if (free.Sum(it => it.Size) > Few)
+            free.RemoveAll(it => it.Share != free[0].Share);
+
+        List<Waiting> batch = [];
         HashSet<Guid> tenants = [];
-        HashSet<short> lanes = [];
         var events = 0;
-        foreach (var next in waiting)
+        foreach (var next in free)
         {
             var tenant = next.Delivery.TenantId;
-            if (taken.Contains(next.Lane)
-                || (batch.Count > 0 && events + next.Size > EventsMax)
-                || (tenants.Count == TenantsMax && !tenants.Contains(tenant)))
-            {
-                left.Add(next);
+            if (batch.Count > 0 && (events + next.Size > EventsMax || (tenants.Count == TenantsMax && !tenants.Contains(tenant))))
                 continue;
-            }
-
             batch.Add(next);
-            lanes.Add(next.Lane);
             tenants.Add(tenant);
             events += next.Size;
+            taken[next.Share] = true;
         }
 
-        if (batch.Count == 0)
-            return null;
-        waiting = left;
-        taken.UnionWith(lanes);
-        inHand += events;
+        waiting = [.. waiting.Except(batch)];
         return batch;
     }
 
@@ -176,11 +168,11 @@ public sealed class UsageIntake(EventStore.EventStore store, TimeProvider clock)
     private static bool IsOfOneDelivery(Exception error) =>
         error is not NpgsqlException || error is PostgresException { IsTransient: false } or PostgresException { SqlState: PostgresErrorCodes.LockNotAvailable };
 
-    private sealed class Waiting(UsageDelivery delivery, short lane)
+    private sealed class Waiting(UsageDelivery delivery, int share)
     {
         public UsageDelivery Delivery { get; } = delivery;
-        public short Lane { get; } = lane;
-        public int Size { get; } = Math.Max(delivery.Events.Count, 1);
+        public int Share { get; } = share;
+        public int Size => Math.Max(Delivery.Events.Count, 1);
         public TaskCompletionSource<IReadOnlyList<UsageOutcome>> Outcomes { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
         public IReadOnlyList<UsageOutcome>? Taken { get; set; }
