@@ -65,7 +65,10 @@ public static class FocusExport
         ("PricingCategory", row => row.Quantity is null ? null : row.Line!.Breakdown switch
         {
             { } steps when steps.Any(it => it.Step is StepKind.Committed or StepKind.Overage or StepKind.TrueUp) => "Committed",
-            { } steps when steps.Any(it => it.Step is StepKind.BookPrice or StepKind.OtherEvents or StepKind.Unpriced) => "Dynamic",
+            // A step of events has a unit amount where they brought it, and a rate where it is a share.
+            { } steps when steps.Any(it =>
+                it is { Step: StepKind.BookPrice or StepKind.OtherEvents or StepKind.Unpriced } or { Step: StepKind.Event, UnitAmount: not null }) =>
+                "Dynamic",
             _ => "Standard",
         }),
         ("PricingQuantity", row => row.Quantity),

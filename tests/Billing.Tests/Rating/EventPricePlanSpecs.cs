@@ -28,6 +28,7 @@ public sealed class EventPricePlanSpecs(OwnBillingHost billing) : IClassFixture<
         var line = (await Lines(tenant)).ShouldHaveSingleItem();
         (Text(line, "quantity"), Amount(line)).ShouldBe(("1160", "9.00"));
         Steps(line).ShouldBe(["free 2 of 30 = 0", "event 2 of 200 = 3", "event_minimum 1 of 30 = 1", "event_maximum 1 of 900 = 5"]);
+        (await Focus(tenant)).ShouldContain(",Standard,");
 
         // Another small one takes an allowance, so that 20 is to be paid too.
         await Use(tenant, meter, "8", "2026-02-11T10:00:00Z", ("units", "15"));
@@ -72,7 +73,7 @@ public sealed class EventPricePlanSpecs(OwnBillingHost billing) : IClassFixture<
         Text(explained.GetProperty("price").GetProperty("charge"), "amount_property").ShouldBe("price");
         explained.GetProperty("calculation").GetArrayLength().ShouldBe(3);
         (await tenant.Viewer.Get(Text(explained.GetProperty("usage"), "events_url"))).Json.GetProperty("items").GetArrayLength().ShouldBe(7);
-        (await tenant.Viewer.Get("/v1/exports/focus?from=2026-03-01T00:00:00Z&to=2026-03-03T00:00:00Z")).Text.ShouldContain("10.11");
+        (await Focus(tenant)).ShouldContain("10.11");
         await EveryInvoiceReplays(tenant);
     }
 
@@ -113,6 +114,7 @@ public sealed class EventPricePlanSpecs(OwnBillingHost billing) : IClassFixture<
         var line = (await Lines(tenant)).ShouldHaveSingleItem();
         (Text(line, "quantity"), Amount(line)).ShouldBe(("2", "1.10"));
         Steps(line).ShouldBe(["event 2 of 5.5 at 0.2 = 1.1"]);
+        (await Focus(tenant)).ShouldContain(",Dynamic,");
     }
 
     [Theory]
@@ -339,6 +341,9 @@ public sealed class EventPricePlanSpecs(OwnBillingHost billing) : IClassFixture<
             replayed.Json.GetProperty("identical").GetBoolean().ShouldBeTrue(replayed.Text);
         }
     }
+
+    private static async Task<string> Focus(TestTenant tenant) =>
+        (await tenant.Viewer.Get("/v1/exports/focus?from=2026-03-01T00:00:00Z&to=2026-03-03T00:00:00Z")).Text;
 
     private static async Task<IReadOnlyList<JsonElement>> Lines(TestTenant tenant) =>
         [.. (await tenant.Viewer.Get("/v1/invoices")).Json.GetProperty("items")[0].GetProperty("lines").EnumerateArray()];
