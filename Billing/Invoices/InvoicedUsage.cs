@@ -80,7 +80,8 @@ public sealed record InvoicedUsage(IReadOnlyList<BilledType> Types, long Through
         """;
 
     // Hours of types of which something is counted. Those that lie wholly in a period, and of which nothing was corrected, count all that
-    // the ledger has of them; of the others each event is looked at: where a period begins or ends, what came late, what was corrected.
+    // the ledger has of them; of the others each event is looked at: where a period begins or ends, what came late, what was corrected. What
+    // is found for several subscriptions, or reasons, comes as often.
     private const string Hours =
         """
         with billed as (
@@ -90,7 +91,7 @@ public sealed record InvoicedUsage(IReadOnlyList<BilledType> Types, long Through
             select type, date_bin('1 hour', time, 'epoch') as hour, max(position) as position from billing.usage_corrections
             where tenant_id = $1 and type = any ($2) and position <= $8 group by 1, 2
         ), whole as (
-            select distinct on (seal.type, seal.hour, seal.part) seal.type, seal.hour, seal.first_position, seal.size, seal.peaks
+            select seal.type, seal.hour, seal.first_position, seal.size, seal.peaks
             from billed join billing.usage_seals seal
               on seal.tenant_id = $1 and seal.type = billed.type and seal.hour >= starts and seal.hour <= ends - interval '1 hour'
             where not exists (select from corrected where corrected.type = seal.type and corrected.hour = seal.hour)
@@ -100,24 +101,21 @@ public sealed record InvoicedUsage(IReadOnlyList<BilledType> Types, long Through
                  billing.usage_seals seal
             where starts < ends and seal.tenant_id = $1 and seal.type = billed.type and seal.hour in (first, last) and seal.part = 0
               and seal.hour < ends
-            union
+            union all
             select seal.type, seal.hour
             from billed join billing.usage_seals seal
               on seal.tenant_id = $1 and seal.type = billed.type and seal.last_position > after
              and seal.hour > since - interval '1 hour' and seal.hour < late_until
-            union
+            union all
             select corrected.type, corrected.hour
             from billed join corrected
               on corrected.type = billed.type
              and (corrected.hour > starts - interval '1 hour' and corrected.hour < ends
                   or corrected.position > after and corrected.hour > since - interval '1 hour' and corrected.hour < late_until)
         )
-        select * from (
-            select type, hour, first_position, size, peaks from whole
-            union all
-            select type, hour, null, null, null from looked_at
-            where not exists (select from whole where whole.type = looked_at.type and whole.hour = looked_at.hour)) counted
-        order by type collate "C", hour, first_position
+        select type, hour, first_position, size, peaks from whole
+        union all
+        select type, hour, null, null, null from looked_at
         """;
 
     /// <param name="Seal">What is bound of it already; null where the events of the hour are to be looked at.</param>
@@ -135,7 +133,14 @@ public sealed record InvoicedUsage(IReadOnlyList<BilledType> Types, long Through
                 row.GetInt64(2), row.GetInt32(3), new GrowingMerkleTree(row.GetInt32(3), SealUsage.Peaks(row.GetFieldValue<byte[]>(4))).Root())),
             [Sql.P(tenant.Value), .. Columns(), Sql.P(Through)]);
         await together.Send(cancellation);
-        return hours.Value;
+
+        var whole = hours.Value.Where(it => it.Seal is not null).DistinctBy(it => (it.Type, it.Hour, it.Seal!.FirstPosition)).ToList();
+        var isWhole = whole.Select(it => (it.Type, it.Hour)).ToHashSet();
+        return
+        [
+            .. whole.Concat(hours.Value.Where(it => it.Seal is null && !isWhole.Contains((it.Type, it.Hour))).Distinct())
+                .OrderBy(it => it.Type, StringComparer.Ordinal).ThenBy(it => it.Hour).ThenBy(it => it.Seal?.FirstPosition),
+        ];
     }
 
     /// <summary>The leaves of the invoice's tree in its order, read as they are asked for.</summary>
