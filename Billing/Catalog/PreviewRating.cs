@@ -40,8 +40,8 @@ public static class PreviewRating
     /// the minimum; nothing for quantity 0.
     /// </param>
     /// <param name="Events">
-    /// For percentage, graduated_percentage and dynamic: all events of the period so far, equal ones together. Without events, the first two read the
-    /// quantity as one amount. Other models ignore them.
+    /// For percentage, graduated_percentage and dynamic: all events of the period so far, equal ones together. Without events, the first
+    /// two read the quantity as one amount. Other models ignore them.
     /// </param>
     /// <param name="PeriodEnd">False while the period runs on: its minimum is not due yet.</param>
     /// <param name="Windows">For windowed_commitment, instead of a quantity. Windows that are not among them were not used.</param>

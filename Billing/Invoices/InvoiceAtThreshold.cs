@@ -127,7 +127,8 @@ public sealed class InvoiceAtThreshold(
         return billed[^1].Terms.InvoiceThreshold is { } threshold ? new(id, subscription, billed, threshold) : null;
     }
 
-    // From roll-ups (prices of single events: from the ledger), beside all writers: only where it looks reached does the close look again, alone.
+    // From roll-ups (prices of single events: from the ledger), beside all writers: only where it looks reached does the close look again,
+    // alone.
     private Task<bool> IsReached(TenantId tenant, Running running, Instant at, CancellationToken cancellation) =>
         running.Subscription.PeriodStart < at && at < running.Subscription.PeriodEnd
             ? database.Read(tenant, connection => IsReached(connection, tenant, running, at, cancellation), cancellation)

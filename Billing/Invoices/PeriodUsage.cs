@@ -169,9 +169,8 @@ public static class PeriodUsage
                 var scope = new MeasuredScope(tenant, it.Meter.Definition, [.. it.Meter.Parts(it.Time, zone), it.Time.End], it.Position)
                 {
                     Version = it.Meter.Version,
-                    IsRolledUp = rolledUp.Value.Contains(it.Meter.Version.ToString()),
                 };
-                return (it.Meter, it.Time, it.Position, scope.Bounds, Cells: Measurement.Quantities(reading, scope),
+                return (it.Meter, it.Time, it.Position, scope.Bounds, Cells: Measurement.Quantities(reading, scope, rolledUp.Value),
                     Tallied: it.Meter.Events is { } events ? Measurement.Tally(reading, scope, events) : null);
             }).ToList();
             await reading.Send(cancellation);

@@ -27,9 +27,6 @@ public sealed record MeasuredScope(
 
     /// <summary>Which version of which meter it is; null measures events alone, without their roll-ups.</summary>
     public MeterVersionId? Version { get; init; }
-
-    /// <summary>Whether there are roll-ups of the version, for who knows already.</summary>
-    public bool? IsRolledUp { get; init; }
 }
 
 /// <param name="Window">From 1; null for the whole time.</param>
@@ -78,14 +75,15 @@ internal sealed partial class Measurement
         var measurement = new Measurement(scope);
         var isRolledUp = measurement.AskRolledUp(together);
         await together.Send(cancellation);
-        var cells = measurement.Ask(together, scope.IsRolledUp ?? isRolledUp?.Value == true);
+        var cells = measurement.Ask(together, isRolledUp?.Value == true);
         await together.Send(cancellation);
         return cells.Value;
     }
 
-    /// <summary>The same of a scope that says whether it is rolled up, asked together with other things.</summary>
-    public static Answer<IReadOnlyList<MeasuredCell>> Quantities(RoundTrip together, MeasuredScope scope) =>
-        new Measurement(scope).Ask(together, scope.IsRolledUp == true);
+    /// <summary>The same, asked together with other things.</summary>
+    /// <param name="rolledUp">As <see cref="RolledUp"/> answered.</param>
+    public static Answer<IReadOnlyList<MeasuredCell>> Quantities(RoundTrip together, MeasuredScope scope, HashSet<string> rolledUp) =>
+        new Measurement(scope).Ask(together, rolledUp.Contains(scope.Version.ToString()!));
 
     /// <summary>One quantity over the whole scope.</summary>
     public static async Task<decimal> Total(NpgsqlConnection connection, MeasuredScope scope, CancellationToken cancellation) =>

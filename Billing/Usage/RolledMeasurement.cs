@@ -30,9 +30,9 @@ internal sealed partial class Measurement
 
     private bool MayBeRolledUp => scope.Version is not null && Meter.RollsUp && CutHours().Count <= CutHoursMax;
 
-    /// <returns>Null where it is known already, or roll-ups do not say.</returns>
+    /// <returns>Null where roll-ups do not say.</returns>
     private Answer<bool>? AskRolledUp(RoundTrip together) =>
-        scope.IsRolledUp is null && MayBeRolledUp && scope.Version is { } version
+        MayBeRolledUp && scope.Version is { } version
             ? together.Ask(
                 "select from billing.usage_rollup_marks where tenant_id = $1 and type = $2 and $3 = any(meters)",
                 (row, cancellation) => row.ReadAsync(cancellation),
