@@ -18,10 +18,10 @@ using Platform.ServiceDefaults;
 namespace Platform.Billing.Paper;
 
 /// <summary>
-/// Invoices and credit notes as FOCUS 1.2, the FinOps Foundation's cost and usage format. One CSV row per line, and per rate of tax and
-/// service, in constant memory. Rows that bear an invoice's number sum in <c>BilledCost</c> to what it comes to, before what credit pays of
-/// it, less what credit notes took back; those of lines are less discounts and without tax. An operator who acts for no tenant gets
-/// those of all live tenants.
+/// Invoices and credit notes as FOCUS 1.2, the FinOps Foundation's cost and usage format. One CSV row per unit price of each line, and per
+/// rate of tax and service, in constant memory. Rows that bear an invoice's number sum in <c>BilledCost</c> to what it comes to, before
+/// what credit pays of it, less what credit notes took back; those of lines are less discounts and without tax. An operator who acts for
+/// no tenant gets those of all live tenants.
 /// </summary>
 public static class FocusExport
 {
@@ -53,37 +53,28 @@ public static class FocusExport
         }),
         ("ChargePeriodEnd", row => Time(row.Line?.WindowEnd ?? row.Invoice.BillingPeriod.End)),
         ("ChargePeriodStart", row => Time(row.Line?.WindowStart ?? row.Invoice.BillingPeriod.Start)),
-        ("ConsumedQuantity", row => row.IsUsage ? row.Quantity : null),
-        ("ConsumedUnit", row => row.IsUsage ? row.Unit : null),
+        ("ConsumedQuantity", row => row.IsUsage ? Text(row.Part?.Consumed) : null),
+        ("ConsumedUnit", row => row is { IsUsage: true, Part: not null } ? row.Line!.Unit : null),
         ("ContractedCost", row => row.Cost),
-        ("ContractedUnitPrice", row => row.UnitPrice),
+        ("ContractedUnitPrice", row => Text(row.Part?.UnitPrice)),
         ("EffectiveCost", row => Text(row.Billed)),
         ("InvoiceId", row => row.Invoice.Number),
         ("InvoiceIssuerName", row => row.Issuer),
         ("ListCost", row => row.Cost),
-        ("ListUnitPrice", row => row.UnitPrice),
-        ("PricingCategory", row => row.Quantity is null ? null : row.Line!.Breakdown switch
-        {
-            { } steps when steps.Any(it => it.Step is StepKind.Committed or StepKind.Overage or StepKind.TrueUp) => "Committed",
-            // A step of events has a unit amount where they brought it, and a rate where it is a share.
-            { } steps when steps.Any(it =>
-                it is { Step: StepKind.BookPrice or StepKind.OtherEvents or StepKind.Unpriced } or { Step: StepKind.Event, UnitAmount: not null }) =>
-                "Dynamic",
-            _ => "Standard",
-        }),
-        ("PricingQuantity", row => row.Quantity),
-        ("PricingUnit", row => row.Unit),
+        ("ListUnitPrice", row => Text(row.Part?.UnitPrice)),
+        ("PricingCategory", row => row.Part?.PricingCategory),
+        ("PricingQuantity", row => Text(row.Part?.Quantity)),
+        ("PricingUnit", row => row.Part?.Unit),
         ("ProviderName", row => row.Issuer),
         ("PublisherName", row => row.Issuer),
         ("ServiceCategory", row => row.Service.Category),
         ("ServiceName", row => row.Service.Name),
         ("SkuId", row => row.Sku),
         ("SkuMeter", row => row.Line?.Meter),
-        ("SkuPriceId", row => row.Line?.PlanId is { } plan
-            ? $"{plan}/{row.Line.PlanVersion}{(row.Line.Meter is { } meter ? $"/{meter}" : "")}"
-            : row.Sku),
+        ("SkuPriceId", row => row.SkuPrice),
         ("SubAccountId", row => row.Line?.SubscriptionId?.ToString()),
         ("x_CreditNoteNumber", row => row.Note?.Number),
+        ("x_InvoiceLine", row => Text(row.Line?.Number)),
     ];
 
     public static void Map(RouteGroupBuilder exports) => exports.MapGet("/focus", Handle).WithName(nameof(FocusExport));
@@ -106,6 +97,8 @@ public static class FocusExport
 
     private static string Text(Money money) => Decimals.Format(money.Amount);
 
+    private static string? Text(decimal? number) => number is { } it ? Decimals.Format(it) : null;
+
     private static string Time(Instant at) => InstantPattern.General.Format(at);
 
     /// <summary>What is sold, as customers know it.</summary>
@@ -113,42 +106,39 @@ public static class FocusExport
     private sealed record Service(string Name, string Category);
 
     /// <param name="Line">What is charged or taken back; null for tax, which is owed for lines together.</param>
+    /// <param name="Part">What is charged of the line; null for tax, and where an amount is taken back and not a quantity.</param>
     /// <param name="Recurs">It is owed for each billing period.</param>
     /// <param name="Note">What takes it back; null for what the invoice charges.</param>
     private sealed record Row(
         InvoiceView Invoice, TenantView Tenant, string Issuer, Service Service, string Description, Money Billed,
-        InvoiceView.InvoiceLine? Line = null, bool Recurs = false, CreditNoteView? Note = null)
+        InvoiceView.InvoiceLine? Line = null, PricedPart? Part = null, bool Recurs = false, CreditNoteView? Note = null)
     {
-        /// <summary>Of what an earlier invoice charged, or of an earlier period: a line below zero gives back what was charged before.</summary>
-        public bool IsCorrection => Note is not null || Line is { Kind: LineKind.LateUsage } or { Amount.MinorUnits: < 0 };
+        /// <summary>
+        /// Of what an earlier invoice charged, or of an earlier period: a line below zero gives back what was charged before, and a step of a
+        /// line takes off what earlier invoices took of its period.
+        /// </summary>
+        public bool IsCorrection =>
+            Note is not null || Line is { Kind: LineKind.LateUsage } or { Amount.MinorUnits: < 0 }
+            || Part is { Step.Step: StepKind.AlreadyBilled };
 
         /// <summary>What is measured, else the plan; of an add-on, which has neither, its product or name. Null for tax.</summary>
         public string? Sku => Line?.Meter ?? Line?.PlanId?.ToString() ?? Line?.ProductId?.ToString() ?? Line?.Description;
 
+        /// <summary>Where its price stands: in which version of the plan, for which meter, and which one where the charge has several.</summary>
+        public string? SkuPrice => Line?.PlanId is { } plan
+            ? string.Join('/', new[] { $"{plan}/{Line.PlanVersion}", Line.Meter, Part?.PriceName }.OfType<string>())
+            : Sku;
+
         public bool IsUsage => Line is { Kind: LineKind.Usage or LineKind.LateUsage };
 
-        /// <summary>Null where an amount is taken back and not a quantity.</summary>
-        public string? Quantity => Note is null && Line is not null ? Decimals.Format(Line.Quantity) : null;
-
-        public string? Unit => Note is null ? Line?.Unit : null;
-
-        public string? UnitPrice =>
-            Note is null && Line is not null && InvoiceDocument.NetUnitPrice(Invoice, Line) is { } each ? Decimals.Format(each) : null;
-
-        // Exact, before the line was rounded; where there is no single unit price, or one with tax in it, what the line came to.
-        public string Cost => (Note, Line) switch
-        {
-            (null, { UnitAmount: { } each, Breakdown: null, Kind: not (LineKind.RecurringFee or LineKind.AddOn) } line)
-                when Invoice.TaxOf(line) is not { Inclusive: true } => Decimals.Format(Decimals.Canonical(each * line.Quantity)),
-            (null, { } line) => Text(Billed + line.DiscountAmount),
-            _ => Text(Billed),
-        };
+        public string Cost => Part is null ? Text(Billed) : Decimals.Format(Part.Cost);
     }
 
     private sealed class Export(Documents documents, TenantId? of, Instant from, Instant to, string issuer)
     {
         // The catalog is small, its products and the versions of its plans never change.
         private readonly Dictionary<(ProductId?, PlanId?, int?), Service> services = [];
+        private readonly Dictionary<(PlanId, int), PlanTerms?> terms = [];
         private readonly Dictionary<Guid, TenantView> tenants = [];
         private readonly Dictionary<SubscriptionId, IReadOnlyList<string>> recurring = [];
 
@@ -162,9 +152,9 @@ public static class FocusExport
                 var tenant = await TenantOf(owner, cancellation);
                 foreach (var line in invoice.Lines)
                 {
-                    yield return new(
-                        invoice, tenant, issuer, await ServiceOf(invoice, line, cancellation), line.Description, invoice.NetOf(line), line,
-                        await Recurs(owner, line, cancellation));
+                    var (service, recurs) = (await ServiceOf(invoice, line, cancellation), await Recurs(owner, line, cancellation));
+                    foreach (var part in PricedPart.Of(invoice, line, await UnitSize(line, cancellation)))
+                        yield return new(invoice, tenant, issuer, service, part.Describe(line, Zone(invoice)), part.Billed, line, part, recurs);
                 }
 
                 foreach (var tax in invoice.Taxes)
@@ -185,7 +175,7 @@ public static class FocusExport
                     var line = invoice.Lines[taken.Line - 1];
                     yield return new(
                         invoice, tenant, issuer, await ServiceOf(invoice, line, cancellation), $"{line.Description}: {note.Reason}",
-                        Back(taken.Net), line, await Recurs(owner, line, cancellation), note);
+                        Back(taken.Net), line, Part: null, await Recurs(owner, line, cancellation), note);
                 }
 
                 foreach (var tax in invoice.Taxes)
@@ -272,9 +262,29 @@ public static class FocusExport
             if (productId is { } id && await ProductView.Find(documents, id, cancellation) is { } product)
                 return new(product.DisplayName, CategoryOf(product.Business));
 
-            var plan = planId is { } sold ? await PlanView.Find(documents, sold, cancellation) : null;
-            return plan?.TermsOf(version!.Value) is { } terms ? new(terms.DisplayName, CategoryOf(Business.ModelServices)) : null;
+            return await TermsOf(planId, version, cancellation) is { } plan ? new(plan.DisplayName, CategoryOf(Business.ModelServices)) : null;
         }
+
+        // Only packages, and prices of the book, are for other units than the line counts.
+        private async Task<decimal> UnitSize(InvoiceView.InvoiceLine line, CancellationToken cancellation) => line.Breakdown is null
+            ? 1
+            : (await TermsOf(line.PlanId, line.PlanVersion, cancellation))?.Charges.FirstOrDefault(charge => charge.Meter == line.Meter) switch
+            {
+                PackageCharge it => it.PackageSize,
+                DynamicCharge it => it.UnitSize ?? 1,
+                _ => 1,
+            };
+
+        private async Task<PlanTerms?> TermsOf(PlanId? plan, int? version, CancellationToken cancellation)
+        {
+            if ((plan, version) is not ({ } id, { } number))
+                return null;
+            if (!terms.TryGetValue((id, number), out var found))
+                terms[(id, number)] = found = (await PlanView.Find(documents, id, cancellation))?.TermsOf(number);
+            return found;
+        }
+
+        private static DateTimeZone Zone(InvoiceView invoice) => DateTimeZoneProviders.Tzdb[invoice.BillingPeriod.TimeZone];
 
         private static string CategoryOf(Business business) => business switch
         {

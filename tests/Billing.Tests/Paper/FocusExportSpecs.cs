@@ -118,11 +118,21 @@ public sealed class FocusExportSpecs(OwnBillingHost billing) : IClassFixture<Own
     }
 
     [Theory]
-    [InlineData("""{"model":"per_unit","unit_price":"0.05"}""", "Standard")]
-    [InlineData("""{"model":"graduated","tiers":[{"up_to":"10","unit_amount":"2"},{"up_to":null,"unit_amount":"1"}]}""", "Standard")]
-    [InlineData("""{"model":"windowed_commitment","window":"day","unit_amount":"2","committed_quantity":"5"}""", "Committed")]
-    [InlineData("""{"model":"dynamic","price_key":"PRICE","unit_size":"1"}""", "Dynamic")]
-    public async Task Use_is_priced_in_the_category_of_its_charge(string terms, string category)
+    // terms -> rows as category quantity unit x price = cost (consumed) price's name
+    [InlineData("""{"model":"per_unit","unit_price":"0.05"}""", "Standard 7 call x 0.05 = 0.35 (7)")]
+    [InlineData(
+        """{"model":"graduated","tiers":[{"up_to":"5","unit_amount":"2"},{"up_to":null,"unit_amount":"1","flat_amount":"3"}]}""",
+        "Standard 5 call x 2 = 10 (5) /tier/1",
+        "Standard 2 call x 1 = 2 (2) /tier/2",
+        "Standard 1 Count x 3 = 3 (0) /tier/2/flat")]
+    [InlineData("""{"model":"package","package_size":"4","package_amount":"3"}""", "Standard 2 4 call x 3 = 6 (7)")]
+    [InlineData(
+        """{"model":"windowed_commitment","window":"day","unit_amount":"2","committed_quantity":"5","true_up":"none"}""",
+        "Committed 5 call x 2 = 10 (5) /committed",
+        "Standard 2 call x 2 = 4 (2) /overage")]
+    [InlineData("""{"model":"dynamic","price_key":"PRICE"}""", "Dynamic 7 call x 2 = 14 (7)")]
+    [InlineData("""{"model":"dynamic","price_key":"PRICE","unit_size":"2"}""", "Dynamic 3.5 2 call x 2 = 7 (7)")]
+    public async Task Use_has_a_row_for_each_price_of_its_charge(string terms, params string[] expected)
     {
         var (tenant, catalog, price) = (await billing.NewTenant(), await billing.NewCatalog(), $"p{Guid.CreateVersion7():n}");
         var published = await billing.Operator.Post("/v1/prices", new { key = price, currency = "EUR", unit_amount = "2" });
@@ -146,7 +156,17 @@ public sealed class FocusExportSpecs(OwnBillingHost billing) : IClassFixture<Own
         var closed = await tenant.Admin.Post($"/v1/subscriptions/{started.Json.GetProperty("subscription_id").GetString()}/close-period");
         closed.Status.ShouldBe(201, closed.Text);
 
-        Parse((await tenant.Viewer.Get($"/v1/exports/focus?{AllTime}")).Text).Select(row => row["PricingCategory"]).Distinct().ShouldBe([category]);
+        var rows = Parse((await tenant.Viewer.Get($"/v1/exports/focus?{AllTime}")).Text);
+
+        var charged = $"{plan.Json.GetProperty("plan_id").GetString()}/1/{catalog.Calls}";
+        rows.Select(row =>
+        {
+            row["SkuPriceId"].ShouldStartWith(charged);
+            return $"{row["PricingCategory"]} {row["PricingQuantity"]} {row["PricingUnit"]} x {row["ContractedUnitPrice"]} = {row["ContractedCost"]}"
+                + $" ({row["ConsumedQuantity"]}) {row["SkuPriceId"][charged.Length..]}".TrimEnd();
+        }).ShouldBe(expected);
+        rows.ShouldAllBe(row => row["x_InvoiceLine"] == "1" && row["ConsumedUnit"] == "call");
+        Conforms(rows);
     }
 
     [Fact]
@@ -175,7 +195,8 @@ public sealed class FocusExportSpecs(OwnBillingHost billing) : IClassFixture<Own
     ];
 
     // Needed of use and purchases, unless they are corrected, and senseless of tax.
-    private static readonly string[] priced = ["PricingQuantity", "PricingCategory", "SkuId", "SkuPriceId"];
+    private static readonly string[] priced =
+        ["PricingQuantity", "PricingCategory", "SkuId", "SkuPriceId", "ContractedUnitPrice", "ListUnitPrice"];
 
     private const string Number = @"^-?\d+(\.\d+)?$", Price = @"^\d+(\.\d+)?$", Time = @"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$";
 
@@ -225,6 +246,20 @@ public sealed class FocusExportSpecs(OwnBillingHost billing) : IClassFixture<Own
         mandatory.ShouldBeSubsetOf(names);
         // By name, those of our own last.
         names.ShouldBe([.. names.OrderBy(name => name.StartsWith("x_", StringComparison.Ordinal)).ThenBy(name => name, StringComparer.Ordinal)]);
+        Conforms(rows);
+        rows.Count(row => row["ChargeClass"] == "Correction" && row["ChargeCategory"] == "Usage").ShouldBe(2, "a credited and a late line");
+        foreach (var of in rows.GroupBy(row => row["InvoiceId"]))
+        {
+            var total = (await tenant.Viewer.Get("/v1/invoices")).Json.GetProperty("items").EnumerateArray()
+                .Where(it => it.GetProperty("number").GetString() == of.Key)
+                .Sum(it => Amount(it, "total") - Amount(it, "to_wallet"));
+            var credited = of.Key == invoice.GetProperty("number").GetString() ? Amount(note.Json, "total") : 0;
+            Billed(of).ShouldBe(total - credited, of.Key);
+        }
+    }
+
+    private static void Conforms(List<Dictionary<string, string>> rows)
+    {
         foreach (var row in rows)
         {
             foreach (var (name, value) in row.Where(it => !it.Key.StartsWith("x_", StringComparison.Ordinal)))
@@ -242,18 +277,10 @@ public sealed class FocusExportSpecs(OwnBillingHost billing) : IClassFixture<Own
                 priced.ShouldAllBe(name => row[name] == "", row["ChargeDescription"]);
             else if (!isCorrection)
                 priced.ShouldAllBe(name => row[name] != "", row["ChargeDescription"]);
-            if (row["ConsumedQuantity"] != "")
-                row["ChargeCategory"].ShouldBe("Usage");
-        }
-
-        rows.Count(row => row["ChargeClass"] == "Correction" && row["ChargeCategory"] == "Usage").ShouldBe(2, "a credited and a late line");
-        foreach (var of in rows.GroupBy(row => row["InvoiceId"]))
-        {
-            var total = (await tenant.Viewer.Get("/v1/invoices")).Json.GetProperty("items").EnumerateArray()
-                .Where(it => it.GetProperty("number").GetString() == of.Key)
-                .Sum(it => Amount(it, "total") - Amount(it, "to_wallet"));
-            var credited = of.Key == invoice.GetProperty("number").GetString() ? Amount(note.Json, "total") : 0;
-            Billed(of).ShouldBe(total - credited, of.Key);
+            if (row["ConsumedQuantity"] != "" || row["ChargeCategory"] == "Usage" && !isCorrection)
+                (row["ChargeCategory"], row["ConsumedQuantity"] == "").ShouldBe(("Usage", false), row["ChargeDescription"]);
+            if (row["ContractedUnitPrice"] is { Length: > 0 } price)
+                Exact(row["ContractedCost"]).ShouldBe(Exact(price) * Exact(row["PricingQuantity"]), row["ChargeDescription"]);
         }
     }
 
@@ -268,7 +295,7 @@ public sealed class FocusExportSpecs(OwnBillingHost billing) : IClassFixture<Own
 
         var ours = Parse((await tenant.Viewer.Get($"/v1/exports/focus?{AllTime}")).Text)[0].Keys;
 
-        ours.Where(name => !specified.ContainsKey(name)).ShouldBe(["x_CreditNoteNumber"]);
+        ours.Where(name => !specified.ContainsKey(name)).ShouldBe(["x_CreditNoteNumber", "x_InvoiceLine"]);
         specified.Values.Where(column => column["FeatureLevel"] == "Mandatory").Select(column => column["ColumnId"])
             .ShouldBe(mandatory, ignoreOrder: true);
         specified.Values.Where(column => column["AllowsNulls"] == "True").Select(column => column["ColumnId"]).Intersect(ours)
@@ -330,6 +357,8 @@ public sealed class FocusExportSpecs(OwnBillingHost billing) : IClassFixture<Own
             return made.Json;
         }
     }
+
+    private static decimal Exact(string text) => decimal.Parse(text, CultureInfo.InvariantCulture);
 
     private static decimal Billed(IEnumerable<Dictionary<string, string>> rows) =>
         rows.Sum(row => decimal.Parse(row["BilledCost"], CultureInfo.InvariantCulture));

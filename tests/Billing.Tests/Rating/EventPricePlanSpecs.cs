@@ -73,7 +73,7 @@ public sealed class EventPricePlanSpecs(OwnBillingHost billing) : IClassFixture<
         Text(explained.GetProperty("price").GetProperty("charge"), "amount_property").ShouldBe("price");
         explained.GetProperty("calculation").GetArrayLength().ShouldBe(3);
         (await tenant.Viewer.Get(Text(explained.GetProperty("usage"), "events_url"))).Json.GetProperty("items").GetArrayLength().ShouldBe(7);
-        (await Focus(tenant)).ShouldContain("10.11");
+        (await Focus(tenant)).ShouldContain("\n0.11,");
         await EveryInvoiceReplays(tenant);
     }
 

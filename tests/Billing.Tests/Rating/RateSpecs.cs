@@ -14,7 +14,7 @@ public class RateSpecs
     private static readonly Tier[] VolumeTiers = [new(10, 10), new(15, 8, 5), new(null, 5, 7)];
     private static readonly RateTier[] RateTiers = [new(100, 0.02m, 1), new(1000, 0.01m, 2), new(null, 0.005m)];
 
-    private static readonly Dictionary<string, PriceModel> Prices = new()
+    internal static readonly Dictionary<string, PriceModel> Prices = new()
     {
         ["flat"] = new FlatPrice(30, None),
         ["flat.min50"] = new FlatPrice(30, new(MinimumAmount: 50)),
