@@ -22,7 +22,7 @@ public static class DraftInvoice
             .. command.Content.Lines.Select((line, index) => new InvoiceLineAdded(
                 index + 1, line.Kind, line.Description, line.Meter, line.Quantity, line.Unit, line.UnitAmount, line.Amount,
                 line.Window.Start, line.Window.End, command.At, line.SubscriptionId, line.Plan?.PlanId, line.Plan?.PlanVersion,
-                line.Breakdown, line.TaxCategory, line.ProductId)),
+                line.Breakdown, line.TaxCategory, line.ProductId, line.AddOnId)),
             .. command.Content.Discounts.Select(discount => new InvoiceDiscountAdded(
                 discount.Coupon.RedemptionId, discount.Coupon.CouponId, discount.Coupon.Terms.Code, discount.Coupon.Terms.DisplayName,
                 discount.Amount,

@@ -30,10 +30,12 @@ public static class ExplainInvoice
     /// <param name="Price">The terms that the window ran on; absent where the line is of no plan.</param>
     /// <param name="Calculation">The steps to the amount, which sum to it before it was rounded.</param>
     /// <param name="Usage">Absent where the line is not of usage.</param>
+    /// <param name="AddOnId">What the line is for; absent where that is no add-on.</param>
     public sealed record ExplainedLine(
         int Number, LineKind Kind, string Description, Money Amount, IReadOnlyList<RatingStep> Calculation,
         [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] PriceVersion? Price,
-        [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] UsageOfLine? Usage);
+        [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] UsageOfLine? Usage,
+        [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] AddOnId? AddOnId = null);
 
     /// <param name="Charge">The charge as it was published; absent for the recurring fee.</param>
     public sealed record PriceVersion(
@@ -77,7 +79,7 @@ public static class ExplainInvoice
             var usage = line.Meter is { } key && price?.Charge is { } charge
                 ? await UsageOf(line, meters[key], charge.MeterVersion ?? 1, drafted.UsageThrough, caller.TenantId, database, cancellation)
                 : null;
-            lines.Add(new(line.Number, line.Kind, line.Description, line.Amount, Steps(line), price, usage));
+            lines.Add(new(line.Number, line.Kind, line.Description, line.Amount, Steps(line), price, usage, line.AddOnId));
         }
 
         return TypedResults.Ok(new Explained(

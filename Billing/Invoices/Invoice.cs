@@ -69,6 +69,7 @@ public sealed record InvoicedSubscription(
 /// <param name="Breakdown">How the amount came about; absent where it is just quantity times unit amount.</param>
 /// <param name="TaxCategory">The category of products by which it is taxed; absent for <c>standard</c>.</param>
 /// <param name="ProductId">What is sold; absent where that is not told apart.</param>
+/// <param name="AddOnId">What the line is for; absent where that is no add-on, and in lines from before they named theirs.</param>
 public sealed record InvoiceLineAdded(
     int Line, LineKind Kind, string Description, string? Meter, decimal Quantity, string Unit, decimal? UnitAmount, Money Amount,
     Instant WindowStart, Instant WindowEnd, Instant At,
@@ -77,7 +78,8 @@ public sealed record InvoiceLineAdded(
     [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] int? PlanVersion = null,
     [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyList<RatingStep>? Breakdown = null,
     [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? TaxCategory = null,
-    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] ProductId? ProductId = null)
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] ProductId? ProductId = null,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] AddOnId? AddOnId = null)
     : InvoiceEvent;
 
 /// <summary>A part of a discount or tax.</summary>

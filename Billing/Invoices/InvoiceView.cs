@@ -96,6 +96,7 @@ public sealed record InvoiceView(
     /// <param name="TaxCategory">The category of products by which it is taxed; absent for <c>standard</c>.</param>
     /// <param name="Breakdown">How the amount came about, summing to it before rounding; absent where it is quantity times unit amount.</param>
     /// <param name="ProductId">What is sold; absent where that is not told apart.</param>
+    /// <param name="AddOnId">What the line is for; absent where that is no add-on, and in lines from before they named theirs.</param>
     public sealed record InvoiceLine(
         int Number, LineKind Kind, string Description, string? Meter, decimal Quantity, string Unit, decimal? UnitAmount,
         Money Amount, Money DiscountAmount, Money TaxAmount, Instant WindowStart, Instant WindowEnd,
@@ -104,7 +105,8 @@ public sealed record InvoiceView(
         [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] int? PlanVersion = null,
         [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyList<RatingStep>? Breakdown = null,
         [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] string? TaxCategory = null,
-        [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] ProductId? ProductId = null);
+        [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] ProductId? ProductId = null,
+        [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] AddOnId? AddOnId = null);
 
     public static InvoiceView? Fold(InvoiceView? view, InvoiceEvent @event) => (view, @event) switch
     {
@@ -126,7 +128,7 @@ public sealed record InvoiceView(
                 new(
                     it.Line, it.Kind, it.Description, it.Meter, it.Quantity, it.Unit, it.UnitAmount, it.Amount,
                     DiscountAmount: Money.Zero(it.Amount.Currency), TaxAmount: Money.Zero(it.Amount.Currency), it.WindowStart,
-                    it.WindowEnd, it.SubscriptionId, it.PlanId, it.PlanVersion, it.Breakdown, it.TaxCategory, it.ProductId),
+                    it.WindowEnd, it.SubscriptionId, it.PlanId, it.PlanVersion, it.Breakdown, it.TaxCategory, it.ProductId, it.AddOnId),
             ],
             Subtotal = draft.Subtotal + it.Amount,
             Total = draft.Total + it.Amount,

@@ -13,7 +13,7 @@ namespace Platform.Billing.Invoices;
 /// <summary>
 /// Makes an invoice again from the events as they were known when it was closed, and says whether it comes out the same, byte for
 /// byte: its periods, every line with its breakdown, discounts and tax, and the root over the usage that it counts. Its id, its number,
-/// the moment and the tax rates that it names are taken as they were.
+/// the moment, the tax rates that it names and whether its lines name their add-ons are taken as they were.
 /// </summary>
 public static class ReplayInvoice
 {
@@ -74,8 +74,12 @@ public static class ReplayInvoice
         return TypedResults.Ok(Compare(
             id,
             [.. events.TakeWhile(@event => @event is not InvoiceFinalized).Select(Text), Text(final.Sum, final.UsageTree)],
-            [.. again.Events.Select(Text), Text(sum, tree)]));
+            [.. again.Events.Select((made, place) => Text(AsNamed(made, events.ElementAtOrDefault(place)))), Text(sum, tree)]));
     }
+
+    // Lines did not always name their add-on.
+    private static InvoiceEvent AsNamed(InvoiceEvent made, InvoiceEvent? stored) =>
+        (made, stored) is (InvoiceLineAdded line, InvoiceLineAdded { AddOnId: null }) ? line with { AddOnId = null } : made;
 
     private static async Task<Subscription> BeforeClose(
         EventStore.EventStore store, TenantId tenant, InvoicedSubscription period, CancellationToken cancellation) =>

@@ -25,7 +25,7 @@ namespace Platform.Billing.Paper;
 /// </summary>
 public static class FocusExport
 {
-    private const int PageSize = 200, AddOnsMax = 1000;
+    private const int PageSize = 200;
 
     // Every mandatory column of FOCUS 1.2, and those conditional ones that this platform has something to say in; by name, as the
     // specification lists them, and its rule for columns of one's own: they come last and begin with x_.
@@ -121,8 +121,11 @@ public static class FocusExport
             Note is not null || Line is { Kind: LineKind.LateUsage } or { Amount.MinorUnits: < 0 }
             || Part is { Step.Step: StepKind.AlreadyBilled };
 
-        /// <summary>What is measured, else the plan; of an add-on, which has neither, its product or name. Null for tax.</summary>
-        public string? Sku => Line?.Meter ?? Line?.PlanId?.ToString() ?? Line?.ProductId?.ToString() ?? Line?.Description;
+        /// <summary>
+        /// What is measured, else the plan or the add-on; of a line from before lines named their add-on its product or name. Null for tax.
+        /// </summary>
+        public string? Sku =>
+            Line?.Meter ?? Line?.PlanId?.ToString() ?? Line?.AddOnId?.ToString() ?? Line?.ProductId?.ToString() ?? Line?.Description;
 
         /// <summary>Where its price stands: in which version of the plan, for which meter, and which one where the charge has several.</summary>
         public string? SkuPrice => Line?.PlanId is { } plan
@@ -136,11 +139,11 @@ public static class FocusExport
 
     private sealed class Export(Documents documents, TenantId? of, Instant from, Instant to, string issuer)
     {
-        // The catalog is small, its products and the versions of its plans never change.
+        // The catalog is small, its products, add-ons and the versions of its plans never change.
         private readonly Dictionary<(ProductId?, PlanId?, int?), Service> services = [];
         private readonly Dictionary<(PlanId, int), PlanTerms?> terms = [];
         private readonly Dictionary<Guid, TenantView> tenants = [];
-        private readonly Dictionary<SubscriptionId, IReadOnlyList<string>> recurring = [];
+        private readonly Dictionary<AddOnId, AddOnView> addOns = [];
 
         public async IAsyncEnumerable<Row> Rows([EnumeratorCancellation] CancellationToken cancellation)
         {
@@ -152,7 +155,7 @@ public static class FocusExport
                 var tenant = await TenantOf(owner, cancellation);
                 foreach (var line in invoice.Lines)
                 {
-                    var (service, recurs) = (await ServiceOf(invoice, line, cancellation), await Recurs(owner, line, cancellation));
+                    var (service, recurs) = (await ServiceOf(invoice, line, cancellation), await Recurs(line, cancellation));
                     foreach (var part in PricedPart.Of(invoice, line, await UnitSize(line, cancellation)))
                         yield return new(invoice, tenant, issuer, service, part.Describe(line, Zone(invoice)), part.Billed, line, part, recurs);
                 }
@@ -175,7 +178,7 @@ public static class FocusExport
                     var line = invoice.Lines[taken.Line - 1];
                     yield return new(
                         invoice, tenant, issuer, await ServiceOf(invoice, line, cancellation), $"{line.Description}: {note.Reason}",
-                        Back(taken.Net), line, Part: null, await Recurs(owner, line, cancellation), note);
+                        Back(taken.Net), line, Part: null, await Recurs(line, cancellation), note);
                 }
 
                 foreach (var tax in invoice.Taxes)
@@ -219,22 +222,13 @@ public static class FocusExport
             return tenant;
         }
 
-        // Lines do not say which add-on they are for, but begin with its name.
-        private async Task<bool> Recurs(Guid tenant, InvoiceView.InvoiceLine line, CancellationToken cancellation)
+        private async Task<bool> Recurs(InvoiceView.InvoiceLine line, CancellationToken cancellation)
         {
-            if (line is not { Kind: LineKind.AddOn, SubscriptionId: { } subscription })
+            if (line.AddOnId is not { } id)
                 return line.Kind is LineKind.RecurringFee;
-
-            if (!recurring.TryGetValue(subscription, out var names))
-            {
-                var addOns = await documents.List(
-                    tenant, SubscribedAddOnView.Table, Stored.Json<SubscribedAddOnView>(), AddOnsMax, after: null, newestFirst: false,
-                    cancellation, "data ->> 'subscription_id' = $1", Sql.P(subscription.ToString()));
-                recurring[subscription] = names =
-                    [.. addOns.Where(addOn => addOn.View.Kind is AddOnKind.Recurring).Select(addOn => addOn.View.DisplayName).Distinct()];
-            }
-
-            return names.Any(name => line.Description == name || line.Description.StartsWith($"{name}, ", StringComparison.Ordinal));
+            if (!addOns.TryGetValue(id, out var addOn))
+                addOns[id] = addOn = (await AddOnView.Find(documents, id, cancellation))!;
+            return addOn.Kind is AddOnKind.Recurring;
         }
 
         private async Task<IReadOnlyList<(Service Service, Money Amount)>> ByService(

@@ -64,5 +64,6 @@ public static class RateAddOns
         new(LineKind.AddOn, description, Meter: null, quantity, unit, unitAmount, amount, window, TaxCategory: addOn.TaxCategory)
         {
             ProductId = addOn.ProductId,
+            AddOnId = addOn.AddOnId,
         };
 }

@@ -62,6 +62,9 @@ public sealed record RatedLine(
 {
     /// <summary>What is sold; null where that is not told apart.</summary>
     public ProductId? ProductId { get; init; }
+
+    /// <summary>What the line is for; null where that is no add-on.</summary>
+    public AddOnId? AddOnId { get; init; }
 }
 
 /// <summary>

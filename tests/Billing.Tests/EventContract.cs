@@ -296,6 +296,16 @@ public class EventContract
     }
 
     [Fact]
+    public void A_line_names_the_add_on_that_it_is_for()
+    {
+        var sample = AddOnLine();
+        var json = Stored.Events.Serialize(sample);
+
+        Approve.Text(Pretty.Json(json) + "\n", "invoice.line_added.v1.add_on.json");
+        Stored.Events.Deserialize("invoice.line_added.v1", json).ShouldBe(sample);
+    }
+
+    [Fact]
     public void A_progressive_invoice_says_so()
     {
         var sample = Drafted() with { Progressive = true };

@@ -126,6 +126,10 @@ internal static class History
         line, LineKind.Usage, "GPU time", "gpu-time", Quantity: 40_000_000m, "millisecond", UnitAmount: 0.0000025m,
         new(cents, Currency.EUR), FirstOfJanuary, FirstOfFebruary, FirstOfFebruary, TheSubscription, ThePlan, PlanVersion: 1);
 
+    public static InvoiceLineAdded AddOnLine() => new(
+        Line: 2, LineKind.AddOn, "Static address", Meter: null, Quantity: 2, "unit", UnitAmount: 3.10m, new(6_20, Currency.EUR),
+        FirstOfJanuary, FirstOfFebruary, FirstOfFebruary, TheSubscription, TaxCategory: "reduced", ProductId: TheProduct, AddOnId: TheAddOn);
+
     public static CouponTerms CouponTerms(CouponDiscount? discount = null, params IReadOnlyList<PlanId> plans) => new(
         "SPRING-26", "Spring offer", discount ?? new PercentDiscount(0.25m), CouponDuration.Repeating, Periods: 3, plans, ProductIds: [],
         Priority: 100, Stacks: true, ValidUntil: FirstOfMarch, RedemptionsMax: 50);

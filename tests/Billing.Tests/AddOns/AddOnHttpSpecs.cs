@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Platform.Billing.Tests.Http;
 
 namespace Platform.Billing.Tests.AddOns;
@@ -33,11 +34,45 @@ public sealed class AddOnHttpSpecs(OwnBillingHost billing) : IClassFixture<OwnBi
         await billing.RunAt("2026-07-01T00:00:00Z");
         (await AddOnLines(tenant)).ShouldBeEmpty();
 
+        await EveryInvoiceReplays(tenant);
+    }
+
+    [Fact]
+    public async Task A_line_names_its_add_on_and_one_from_before_lines_did_so_replays_without_it()
+    {
+        await billing.RunAt("2026-10-01T00:00:00Z");
+        var tenant = await billing.NewTenant();
+        var subscription = await BillingHost.Subscribe(tenant, await billing.NewCatalog(), "2026-10-01T00:00:00Z");
+        var recurring = await AddOn("recurring", "31.00");
+        await Attach(tenant, subscription, recurring, quantity: 2);
+        await billing.RunAt("2026-11-01T00:00:00Z");
+
+        var invoice = (await tenant.Viewer.Get("/v1/invoices")).Json.GetProperty("items")[0];
+        Named(invoice).ShouldBe([null, recurring, null, null], ignoreOrder: true);
+        Named((await tenant.Viewer.Get($"/v1/invoices/{invoice.GetProperty("invoice_id")}/explain")).Json)
+            .ShouldBe([null, recurring, null, null], ignoreOrder: true);
+        var named = await EveryInvoiceReplays(tenant);
+
+        await billing.Execute(
+            $"update billing.events set data = data - 'add_on_id' where tenant_id = '{tenant.Id}' and type = 'invoice.line_added.v1'");
+        (await EveryInvoiceReplays(tenant)).ShouldNotBe(named);
+
+        static IEnumerable<string?> Named(JsonElement of) => of.GetProperty("lines").EnumerateArray()
+            .Select(line => line.TryGetProperty("add_on_id", out var addOn) ? addOn.GetString() : null);
+    }
+
+    /// <returns>What their events come to.</returns>
+    private static async Task<IReadOnlyList<string?>> EveryInvoiceReplays(TestTenant tenant)
+    {
+        var hashes = new List<string?>();
         foreach (var invoice in (await tenant.Viewer.Get("/v1/invoices")).Json.GetProperty("items").EnumerateArray())
         {
             var replayed = await tenant.Viewer.Get($"/v1/invoices/{invoice.GetProperty("invoice_id")}/replay");
             replayed.Json.GetProperty("identical").GetBoolean().ShouldBeTrue(replayed.Text);
+            hashes.Add(replayed.Json.GetProperty("stored_sha256").GetString());
         }
+
+        return hashes;
     }
 
     [Fact]

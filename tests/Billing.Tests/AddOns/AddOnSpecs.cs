@@ -48,7 +48,8 @@ public class AddOnSpecs
         var lines = RateAddOns.Lines([View(kind, At(attached), removed is null ? null : At(removed))], new(At(start), At(end)), January, Berlin);
 
         string.Join(", ", lines.Select(it => $"{it.Quantity} {it.Unit} = {it.Amount.Amount}")).ShouldBe(line);
-        lines.ShouldAllBe(it => it.Kind == LineKind.AddOn && it.ProductId == TheProduct && it.TaxCategory == "reduced");
+        lines.ShouldAllBe(it =>
+            it.Kind == LineKind.AddOn && it.AddOnId == TheAddOn && it.ProductId == TheProduct && it.TaxCategory == "reduced");
     }
 
     [Theory]

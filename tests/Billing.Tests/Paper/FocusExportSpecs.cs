@@ -114,7 +114,7 @@ public sealed class FocusExportSpecs(OwnBillingHost billing) : IClassFixture<Own
             .Single(it => it["ChargeDescription"].StartsWith("Static address", StringComparison.Ordinal));
 
         (row["ChargeFrequency"], row["ServiceName"], row["ChargeCategory"]).ShouldBe((frequency, "Standard", "Purchase"));
-        row["SkuId"].ShouldNotBeEmpty();
+        (row["SkuId"], row["SkuPriceId"]).ShouldBe((addOn.Json.GetProperty("add_on_id").GetString(), row["SkuId"]));
     }
 
     [Theory]
