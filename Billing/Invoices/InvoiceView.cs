@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Text.Json;
 using System.Text.Json.Serialization;
 using System.Text.Json.Serialization.Metadata;
 using Microsoft.AspNetCore.Http.HttpResults;
@@ -201,7 +202,11 @@ public sealed record InvoiceView(
     public static Task<InvoiceView?> Find(Documents documents, TenantId tenant, InvoiceId id, CancellationToken cancellation) =>
         documents.Find(tenant.Value, Table, id.Value, Stored.Json<InvoiceView>(), cancellation);
 
-    private static readonly string[] statuses = ["finalized", "overdue", "paid", "uncollectible", "void"];
+    private static readonly string[] statuses =
+    [
+        .. Enum.GetValues<InvoiceStatus>().Where(status => status > InvoiceStatus.Draft)
+            .Select(status => JsonNamingPolicy.SnakeCaseLower.ConvertName(status.ToString())),
+    ];
 
     private static Task<Ok<Page<InvoiceView>>> List(
         [AsParameters] PageQuery page, SubscriptionId? subscription_id, string? status, Caller caller, Documents documents,

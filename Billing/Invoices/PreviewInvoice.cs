@@ -21,36 +21,32 @@ public sealed class PreviewInvoice(
 
     public static void Map(RouteGroupBuilder invoices) => invoices.MapPost("/preview", Handle).WithName(nameof(PreviewInvoice));
 
-    /// <summary>Those periods among the running ones that end together: with the chosen subscription's, or first.</summary>
-    public static IReadOnlyList<EndingPeriod> EndingTogether(
-        IEnumerable<(SubscriptionId Id, Subscription Subscription)> running, SubscriptionId? chosen)
-    {
-        var ending = running
-            .Where(it => it.Subscription is { Exists: true, EndedAt: null })
-            .Select(it => new EndingPeriod(
-                it.Id, it.Subscription, new BillingPeriod(it.Subscription.PeriodStart, it.Subscription.PeriodEnd)))
-            .ToList();
-        var end = chosen is { } id
-            ? ending.FirstOrDefault(it => it.SubscriptionId == id)?.Period.End
-            : ending.Count > 0 ? ending.Min(it => it.Period.End) : null;
-        return [.. ending.Where(it => it.Period.End == end).OrderBy(it => it.Subscription.Plans[0].Start).ThenBy(it => it.SubscriptionId.Value)];
-    }
+    /// <summary>
+    /// Periods that end together stand on one invoice: those that end first come first, and of each invoice the oldest subscription.
+    /// </summary>
+    public static IReadOnlyList<IReadOnlyList<EndingPeriod>> ByEnd(IEnumerable<EndingPeriod> running) =>
+    [
+        .. running.OrderBy(it => it.Subscription.Plans[0].Start).ThenBy(it => it.SubscriptionId.Value)
+            .GroupBy(it => it.Period.End).OrderBy(together => together.Key)
+            .Select(together => (IReadOnlyList<EndingPeriod>)[.. together]),
+    ];
 
-    /// <summary>The tenant's subscriptions that have a running period.</summary>
-    public async Task<IReadOnlyList<(SubscriptionId Id, Subscription Subscription)>> Running(TenantId tenant, CancellationToken cancellation)
+    /// <summary>The tenant's running periods, by their end.</summary>
+    public async Task<IReadOnlyList<IReadOnlyList<EndingPeriod>>> Running(TenantId tenant, CancellationToken cancellation)
     {
-        var running = new List<(SubscriptionId, Subscription)>();
+        var running = new List<EndingPeriod>();
         foreach (var id in await BillingPeriodRows.Running(database, tenant, cancellation))
         {
             var (subscription, _) = await store.Load<Subscription, SubscriptionEvent>(Subscription.Stream(tenant, id), cancellation);
-            running.Add((id, subscription));
+            if (subscription is { Exists: true, EndedAt: null })
+                running.Add(new(id, subscription, new(subscription.PeriodStart, subscription.PeriodEnd)));
         }
 
-        return running;
+        return ByEnd(running);
     }
 
     /// <summary>The invoice as it stands now.</summary>
-    /// <param name="ending">At least one period, as <see cref="EndingTogether"/> gave them.</param>
+    /// <param name="ending">At least one period, as <see cref="ByEnd"/> gave them.</param>
     public async Task<InvoiceView> Draft(TenantId tenant, IReadOnlyList<EndingPeriod> ending, CancellationToken cancellation)
     {
         var now = await clock.Now(tenant, cancellation);
@@ -67,8 +63,9 @@ public sealed class PreviewInvoice(
     private static async Task<Results<Ok<InvoiceView>, ProblemHttpResult>> Handle(
         Preview request, Caller caller, PreviewInvoice previews, CancellationToken cancellation)
     {
-        var ending = EndingTogether(await previews.Running(caller.TenantId, cancellation), request.SubscriptionId);
-        return ending.Count == 0
+        var ending = (await previews.Running(caller.TenantId, cancellation))
+            .FirstOrDefault(together => request.SubscriptionId is not { } id || together.Any(it => it.SubscriptionId == id));
+        return ending is null
             ? Problems.NotFound("subscription")
             : TypedResults.Ok(await previews.Draft(caller.TenantId, ending, cancellation));
     }

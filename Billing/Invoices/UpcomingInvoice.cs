@@ -1,6 +1,5 @@
 using Microsoft.AspNetCore.Http.HttpResults;
 using NodaTime;
-using Platform.Billing.Subscriptions;
 using Platform.Billing.Tenants;
 using Platform.Contracts;
 using Platform.EventStore;
@@ -41,46 +40,30 @@ public sealed record UpcomingInvoice(
     /// <param name="Body">As JSON.</param>
     public sealed record PreviewRequest(string Method, string Url, PreviewInvoice.Preview Body);
 
-    /// <summary>When and for whom an invoice is still to be made.</summary>
-    public sealed record Ending(Instant PeriodEnd, UpcomingStatus Status, Instant ClosesAt, IReadOnlyList<EndingSubscription> Subscriptions);
-
-    /// <summary>Those of all running periods, the first to end first.</summary>
-    public static IReadOnlyList<Ending> Of(IEnumerable<SubscriptionView> subscriptions, Duration grace, Instant now) =>
-    [
-        .. subscriptions.Where(it => it.CurrentPeriod is not null)
-            .OrderBy(it => it.StartedAt).ThenBy(it => it.SubscriptionId.Value)
-            .GroupBy(it => it.CurrentPeriod!.End)
-            .OrderBy(ending => ending.Key)
-            .Select(ending => new Ending(
-                ending.Key, ending.Key <= now ? UpcomingStatus.Grace : UpcomingStatus.Draft, ending.Key + grace,
-                [.. ending.Select(it => new EndingSubscription(it.SubscriptionId, it.CurrentPeriod!.Number, it.CurrentPeriod.Start))])),
-    ];
+    /// <param name="ending">Its periods, as <see cref="PreviewInvoice.ByEnd"/> gave them.</param>
+    /// <param name="draft">What it would be now.</param>
+    public static UpcomingInvoice Of(IReadOnlyList<EndingPeriod> ending, InvoiceView draft, Duration grace, Instant now)
+    {
+        var end = ending[0].Period.End;
+        return new(
+            end, end <= now ? UpcomingStatus.Grace : UpcomingStatus.Draft, end + grace,
+            [.. ending.Select(it => new EndingSubscription(it.SubscriptionId, it.Subscription.PeriodNumber, it.Period.Start))],
+            draft.Lines, draft.Subtotal, draft.Discounts, draft.DiscountTotal, draft.Taxes, draft.TaxTotal, draft.TaxIncluded, draft.Total,
+            new("POST", "/v1/invoices/preview", new(ending[0].SubscriptionId)));
+    }
 
     public static void Map(RouteGroupBuilder invoices) => invoices.MapGet("/upcoming", List).WithName("ListUpcomingInvoices");
 
     // One page: there are no more than subscriptions that run.
     private static async Task<Ok<Page<UpcomingInvoice>>> List(
-        Caller caller, PreviewInvoice previews, Documents documents, BillingDatabase database, TenantClock clock,
-        CancellationToken cancellation)
+        Caller caller, PreviewInvoice previews, Documents documents, TenantClock clock, CancellationToken cancellation)
     {
         var tenant = await TenantView.Find(documents, caller.TenantId, cancellation);
-        var now = await clock.Now(caller.TenantId, cancellation);
-        var subscriptions = await database.Read(
-            caller.TenantId, connection => SubscriptionView.All(connection, caller.TenantId, cancellation), cancellation);
-        var (running, upcoming) = (await previews.Running(caller.TenantId, cancellation), new List<UpcomingInvoice>());
-        foreach (var ending in Of(subscriptions, Duration.FromDays(tenant?.BillingSettings.GraceDays ?? 0), now))
-        {
-            // It may have been closed since it was read.
-            var periods = PreviewInvoice.EndingTogether(running, ending.Subscriptions[0].SubscriptionId);
-            if (periods is [{ Period.End: var end }, ..] && end == ending.PeriodEnd)
-                upcoming.Add(From(ending, await previews.Draft(caller.TenantId, periods, cancellation)));
-        }
+        var (grace, now) = (Duration.FromDays(tenant?.BillingSettings.GraceDays ?? 0), await clock.Now(caller.TenantId, cancellation));
+        var upcoming = new List<UpcomingInvoice>();
+        foreach (var ending in await previews.Running(caller.TenantId, cancellation))
+            upcoming.Add(Of(ending, await previews.Draft(caller.TenantId, ending, cancellation), grace, now));
 
         return TypedResults.Ok(new Page<UpcomingInvoice>(upcoming, NextCursor: null));
     }
-
-    private static UpcomingInvoice From(Ending ending, InvoiceView draft) => new(
-        ending.PeriodEnd, ending.Status, ending.ClosesAt, ending.Subscriptions, draft.Lines, draft.Subtotal, draft.Discounts,
-        draft.DiscountTotal, draft.Taxes, draft.TaxTotal, draft.TaxIncluded, draft.Total,
-        new("POST", "/v1/invoices/preview", new(ending.Subscriptions[0].SubscriptionId)));
 }

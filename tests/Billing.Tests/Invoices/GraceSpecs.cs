@@ -6,6 +6,8 @@ using Platform.Billing.Rating;
 using Platform.Billing.Subscriptions;
 using Platform.Billing.Tests.Http;
 using Platform.Contracts;
+using Platform.EventStore;
+using Subscription = Platform.Billing.Subscriptions.Subscription;
 
 namespace Platform.Billing.Tests.Invoices;
 
@@ -61,7 +63,7 @@ public sealed class GraceSpecs(OwnBillingHost billing) : IClassFixture<OwnBillin
         }
 
         (await tenant.Viewer.Get("/v1/invoices?status=open")).Json.GetProperty("errors").GetProperty("status")[0].GetString()
-            .ShouldBe("One of finalized, overdue, paid, uncollectible, void.");
+            .ShouldBe("One of finalized, paid, overdue, uncollectible, void.");
 
         async Task<int> Count(string status) =>
             (await tenant.Viewer.Get($"/v1/invoices?status={status}")).Json.GetProperty("items").GetArrayLength();
@@ -76,13 +78,14 @@ public sealed class GraceSpecs(OwnBillingHost billing) : IClassFixture<OwnBillin
     [InlineData("04-01 04-01", 0, "04-01 draft 04-01: 1 2")]
     [InlineData("04-05 03-15 04-05", 3, "03-15 draft 03-18: 2", "04-05 draft 04-08: 1 3")]
     [InlineData("03-10 04-01", 3, "03-10 grace 03-13: 1", "04-01 draft 04-04: 2")]
-    [InlineData("03-09 03-10 ended", 30, "03-09 grace 04-08: 1", "03-10 grace 04-09: 2")]
-    [InlineData("ended", 0)]
+    [InlineData("03-09 03-10", 30, "03-09 grace 04-08: 1", "03-10 grace 04-09: 2")]
     public void There_is_one_for_each_end_of_running_periods(string ends, int graceDays, params string[] expected)
     {
-        var subscriptions = ends.Split(' ').Select((end, index) => Running(index + 1, end)).Reverse().ToList();
+        var running = ends.Split(' ').Select((end, index) => Running(index + 1, end)).Reverse();
+        var draft = InvoiceView.Fold(view: null, History.Drafted())!;
 
-        UpcomingInvoice.Of(subscriptions, Duration.FromDays(graceDays), Instant.FromUtc(2026, 3, 10, 12, 0))
+        PreviewInvoice.ByEnd(running)
+            .Select(ending => UpcomingInvoice.Of(ending, draft, Duration.FromDays(graceDays), Instant.FromUtc(2026, 3, 10, 12, 0)))
             .Select(it => $"{Day(it.PeriodEnd)} {it.Status.ToString().ToLowerInvariant()} {Day(it.ClosesAt)}: "
                 + string.Join(' ', it.Subscriptions.Select(ending => ending.PeriodNumber)))
             .ShouldBe(expected);
@@ -90,15 +93,12 @@ public sealed class GraceSpecs(OwnBillingHost billing) : IClassFixture<OwnBillin
 
     private static string Day(Instant at) => at.ToString("MM-dd", System.Globalization.CultureInfo.InvariantCulture);
 
-    private static SubscriptionView Running(int number, string end)
+    private static EndingPeriod Running(int number, string end)
     {
         var start = Instant.FromUtc(2026, 1, number, 0, 0);
-        var at = end == "ended" ? (Instant?)null : LocalDatePattern.Iso.Parse($"2026-{end}").Value.AtMidnight().InUtc().ToInstant();
-        return new(
-            SubscriptionId.New(), History.ThePlan, PlanVersion: 1, Plans: [], NextPlan: null, "Etc/UTC", BillingAnchor.Calendar,
-            BillingAnchorDay: 1, start, at is null ? null : new(number, start, at.Value), Quantity: 1, Paused: false,
-            FeeSchedule.From(start, quantity: 1), Prepaid: null, TrialEnd: null, LastInvoiceId: null, EndsAt: null,
-            EndedAt: at is null ? start : null);
+        var period = new BillingPeriod(start, LocalDatePattern.Iso.Parse($"2026-{end}").Value.AtMidnight().InUtc().ToInstant());
+        var subscription = Fold.After(Subscription.Initial, [History.Started() with { StartedAt = start, PeriodEnd = period.End }]);
+        return new(SubscriptionId.New(), subscription with { PeriodNumber = number }, period);
     }
 
     private static async Task<string[]> Upcoming(TestTenant tenant)
