@@ -121,7 +121,7 @@ public class PricedPartSpecs
         Prop.ForAll<int[], byte, byte>((any, discount, tax) => RateSpecs.Prices.Values.All(price =>
         {
             var (quantity, billed) = (0m, 0m);
-            decimal[] quantities = [.. any.Select(each => Math.Abs((long)each) / 1000m), 0];
+            decimal[] quantities = [.. any.Select(Quantity), 0];
             return quantities.Index().All(part =>
             {
                 var last = part.Index == quantities.Length - 1;
@@ -137,7 +137,7 @@ public class PricedPartSpecs
         Prop.ForAll<int[], byte, byte>((any, discount, tax) => RateSpecs.Prices.Values.All(price =>
         {
             PricedEvent[] events = [.. any.Select((each, index) => new PricedEvent(
-                each % 5 == 0 ? null : Math.Abs((long)each) / 1000m, index % 2 == 0 ? null : Math.Abs(each % 7)))];
+                each % 5 == 0 ? null : Quantity(each), index % 2 == 0 ? null : Math.Abs(each % 7)))];
             var rated = Rate.Of(price, new(events.Length, events), periodEnd: true);
             var line = Line(events.Length, Money.Round(rated.Amount, Currency.EUR), rated.Breakdown);
             return Holds(Invoice(line, discount % 101, tax % 31), discount % 101);
@@ -207,7 +207,9 @@ public class PricedPartSpecs
         var off = line.Amount.MinorUnits > 0 ? Money.Round(line.Amount.Amount * discount / 100, Currency.EUR) : Money.Zero(Currency.EUR);
         var left = line.Amount - off;
         var rate = tax / 100m;
-        var contained = Money.Round(left.Amount * rate / (1 + rate), Currency.EUR);
+        // The tax is rounded over all lines of its rate, so that a line's part of it is rounded down or up.
+        var exact = left.Amount * rate / (1 + rate) * Currency.EUR.MinorUnitsPerMajor;
+        var contained = new Money((long)(tax % 2 == 0 ? Math.Floor(exact) : Math.Ceiling(exact)), Currency.EUR);
         InvoiceEvent[] events =
         [
             new InvoiceDrafted(
@@ -238,6 +240,9 @@ public class PricedPartSpecs
 
     private static string Product(PricedPart part) =>
         $"{Text(part.Quantity)} {part.Unit} x {Text(part.UnitPrice)} = {Text(part.Billed.Amount)}";
+
+    // Thousandths, so that cents have to be rounded, over all tiers.
+    private static decimal Quantity(int any) => Math.Abs((long)any * 7919 % 40_000) / 1000m;
 
     private static string Text(decimal number) => Decimals.Format(number);
 
