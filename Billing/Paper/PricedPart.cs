@@ -73,19 +73,17 @@ public sealed record PricedPart(RatingStep? Step, decimal Quantity, string Unit,
         var kept = line.Amount.MinorUnits == 0 ? 1 : charged.Amount / line.Amount.Amount;
         var shares = charged.SplitBy([.. priced.Select(part => part.Quantity * part.UnitPrice * kept)]);
 
-        // 4 the tax that is contained; it was split over all lines of its rate, and the largest part bears what that made of it
+        // 4 the tax that is contained
         var (tax, taxed) = invoice.TaxOf(line) is { Inclusive: true } included
             ? (line.TaxAmount, 1 + included.Rate)
             : (Money.Zero(charged.Currency), 1);
-        decimal[] taxes = [.. shares.Select(share => share.Amount * (taxed - 1) / taxed)];
-        taxes[shares.Index().MaxBy(share => Math.Abs(share.Item.MinorUnits)).Index] += tax.Amount - taxes.Sum();
-        var contained = tax.SplitBy(taxes);
+        var taxes = tax.SplitBy([.. shares.Select(share => share.Amount * (taxed - 1) / taxed)]);
 
         return
         [
             .. steps.Select((step, index) => new PricedPart(
                 step, priced[index].Quantity, priced[index].Unit, Rate.Exact(priced[index].UnitPrice / taxed), consumed[index],
-                shares[index] - contained[index])),
+                shares[index] - taxes[index])),
         ];
     }
 

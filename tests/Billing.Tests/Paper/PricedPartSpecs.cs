@@ -154,10 +154,9 @@ public class PricedPartSpecs
             && parts.Sum(part => part.Consumed) == line.Quantity
             && Math.Abs(parts.Sum(part => part.Cost) * taxed - line.Amount.Amount) <= 0.005m + tiny
             && parts.All(part => part.UnitPrice >= 0 && part.Cost == Decimals.Canonical(part.Quantity * part.UnitPrice)
-                // A cent for the part's rounding and one for its tax's, two that the tax of all lines may move, and what rounding the
-                // discount does.
+                // A cent for the part's own rounding, one for its tax's, and what rounding the discount does.
                 && Math.Abs(part.Billed.Amount - part.Cost * kept)
-                    <= 0.04m + Math.Abs(part.Cost) * 0.005m / Math.Max(line.Amount.Amount, 0.01m));
+                    <= 0.02m + Math.Abs(part.Cost) * 0.005m / Math.Max(line.Amount.Amount, 0.01m));
     }
 
     // Of products with more digits than a decimal has.
