@@ -140,7 +140,7 @@ internal sealed class Appender(Database database, InlineProjections inline, Bell
         {
             BatchCommands =
             {
-                new("select set_config('platform.tenants', $1, true)") { Parameters = { Text($"{{{write.TenantId}}}") } },
+                new(ShowTenants) { Parameters = { Text($"{{{write.TenantId}}}") } },
                 new(
                     $"select lane, number from {database.Schema}.events where tenant_id = $1 and stream_type = $2 "
                     + "and stream_id = $3 and version = $4 and write_id = $5")

@@ -26,6 +26,9 @@ internal sealed partial class Database : IAsyncDisposable
                (select count(pg_advisory_xact_lock($2, lane)) from unnest($3) lane)
         """;
 
+    /// <summary>Which tenants row-level security shows from here on.</summary>
+    public const string ShowTenants = "select set_config('platform.tenants', $1, true)";
+
     // These reads find rows by their key, whatever the parameters: one plan does for all, and planning costs as much as reading.
     private const string ShowTenant =
         "select set_config('platform.tenants', $1, true), set_config('plan_cache_mode', 'force_generic_plan', true)";

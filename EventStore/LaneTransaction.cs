@@ -4,7 +4,8 @@ namespace Platform.EventStore;
 
 /// <summary>
 /// One open transaction of several tenants that share a lane, and that it holds: they are committed together or not at all. Row-level
-/// security shows and accepts the rows of all of them, so a statement that means one tenant's rows names the tenant.
+/// security shows and accepts the rows of all of them, so a statement that means one tenant's rows names the tenant, or of one where the
+/// transaction was narrowed to it (<see cref="Narrow"/>).
 /// </summary>
 public sealed class LaneTransaction
 {
@@ -29,6 +30,21 @@ public sealed class LaneTransaction
     public IReadOnlyList<EventTransaction> Tenants { get; }
 
     private string Visible { get; }
+
+    /// <summary>
+    /// What follows in the transaction sees and writes this tenant's rows alone, until it is narrowed to another one, widened, or appends
+    /// events. Where many statements are of one tenant it is also cheaper: each compares with all tenants that are shown.
+    /// </summary>
+    public void Narrow(RoundTrip together, EventTransaction tenant) => Show(together, Visibility([tenant.TenantId]));
+
+    /// <summary>What follows sees and writes the rows of all tenants again.</summary>
+    public void Widen(RoundTrip together) => Show(together, Visible);
+
+    private void Show(RoundTrip together, string tenants)
+    {
+        if (Tenants.Count > 1)
+            together.Ask(Database.ShowTenants, (_, _) => Task.FromResult(true), Database.Text(tenants));
+    }
 
     /// <summary>Appends to streams of several tenants at once, with what each has published until then.</summary>
     /// <exception cref="VersionConflictException">A stream is not at its expected version.</exception>

@@ -13,6 +13,9 @@ public sealed class RoundTrip(NpgsqlConnection connection)
     private readonly List<NpgsqlBatchCommand> commands = [];
     private readonly List<Func<NpgsqlDataReader, CancellationToken, Task>> answers = [];
 
+    /// <summary>Where it is sent.</summary>
+    public NpgsqlConnection Connection => connection;
+
     /// <summary>How long all of it may take; 0 is as long as it takes.</summary>
     public int TimeoutSeconds { get; init; } = DefaultTimeoutSeconds;
 

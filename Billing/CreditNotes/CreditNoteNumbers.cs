@@ -11,8 +11,8 @@ public static class CreditNoteNumbers
     public static async Task<string> Next(EventTransaction transaction, int year, CancellationToken cancellation)
     {
         var together = new RoundTrip(transaction.Connection);
-        var number = InvoiceNumbers.Next(together, new(transaction.TenantId), "credit_note_numbers", prefix: "CN-", year);
+        var number = InvoiceNumbers.Next(together, [new(transaction.TenantId)], "credit_note_numbers", prefix: "CN-", year);
         await together.Send(cancellation);
-        return number.Value;
+        return number.Value[0];
     }
 }

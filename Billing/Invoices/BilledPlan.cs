@@ -15,21 +15,21 @@ namespace Platform.Billing.Invoices;
 public sealed record BilledPlan(PlanSpan Span, PlanTerms Terms, IReadOnlyList<BilledMeter> Meters, ProductId? ProductId)
 {
     /// <summary>What is owed for a period, and for usage that came late in the time of any plan, the newest plan first.</summary>
+    /// <param name="together">Its transaction sees the tenant's rows once it is sent, which this does.</param>
     /// <param name="period">The period to close.</param>
     /// <param name="used">Its use on time; without length once the subscription has ended.</param>
     public static async Task<IReadOnlyList<RatedLine>> Rate(
-        NpgsqlConnection connection, TenantId tenant, SubscriptionId id, Subscription subscription, IReadOnlyList<BilledPlan> plans,
+        RoundTrip together, TenantId tenant, SubscriptionId id, Subscription subscription, IReadOnlyList<BilledPlan> plans,
         BillingPeriod period, BillingPeriod used, long through, CancellationToken cancellation)
     {
         var zone = DateTimeZoneProviders.Tzdb[subscription.TimeZone];
         var whole = BillingPeriods.Containing(period.Start, subscription.Cycle, zone);
         var lines = new List<RatedLine>();
-        var together = new RoundTrip(connection);
         var addOns = SubscribedAddOnView.Of(together, tenant, id);
         foreach (var plan in plans.Reverse())
         {
             var usage = await PeriodUsage.Read(
-                connection, together, tenant, id, subscription, plan.Ran(used), plan.Span, used, through, plan.Meters, cancellation);
+                together, tenant, id, subscription, plan.Ran(used), plan.Span, used, through, plan.Meters, cancellation);
             var rated = plan.Span.End is null
                 ? RatePeriod.Rate(plan.Terms, period, whole, zone, usage, subscription.PlanEndsAt(period.End), subscription.FeeOf(period))
                 : RatePeriod.RateLate(plan.Terms, usage);

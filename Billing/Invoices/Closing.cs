@@ -27,13 +27,14 @@ public sealed class InvoiceParts(
 
 /// <summary>
 /// One tenant's close of periods that end at one instant, step by step, so that the steps of several tenants share round trips:
-/// <see cref="Ask"/>, <see cref="Compose"/>, <see cref="AskNumber"/>, <see cref="Appends"/>, <see cref="RecordEntitlements"/>.
+/// <see cref="Ask"/>, <see cref="Compose"/>, <see cref="Appends"/>, <see cref="RecordEntitlements"/>. Until the appends each round trip is
+/// narrowed to the tenant.
 /// </summary>
 /// <param name="Ids">The subscriptions whose periods end.</param>
 /// <param name="RequestId">Who asks to end the period now.</param>
 /// <param name="Threshold">Ends it only if its use has come to that.</param>
 internal sealed record Closing(
-    InvoiceParts Parts, EventTransaction Transaction, IReadOnlyList<SubscriptionId> Ids, Instant AsOf, Guid? RequestId, Money? Threshold)
+    InvoiceParts Parts, LaneTransaction Lane, EventTransaction Transaction, IReadOnlyList<SubscriptionId> Ids, Instant AsOf, Guid? RequestId, Money? Threshold)
 {
     private sealed record Ending(
         SubscriptionId Id, Subscription Subscription, long Version, ClosePeriod.Command Command, IReadOnlyList<SubscriptionEvent> Events);
@@ -45,7 +46,7 @@ internal sealed record Closing(
         IReadOnlyList<(Discount Discount, Answer<Loaded<CouponRedemption>> Redemption)> Redemptions);
 
     private sealed record Asked(
-        Answer<long> Newest, Answer<IReadOnlyList<string>> Behind, Answer<IReadOnlyList<string>> Unsealed, Answer<InvoiceTerms.Records> Terms, Answer<Loaded<Tenant>> Tenant,
+        Answer<IReadOnlyList<UsageWatermark>> Marks, Answer<InvoiceTerms.Records> Terms, Answer<Loaded<Tenant>> Tenant,
         Answer<Loaded<Wallet>> Wallet, IReadOnlyList<(SubscriptionId Id, Answer<Loaded<Subscription>> Loaded)> Subscriptions);
 
     private readonly InvoiceId invoiceId = InvoiceId.New();
@@ -53,7 +54,6 @@ internal sealed record Closing(
     private readonly List<SubscriptionEvent> follow = [];
     private Asked? asked;
     private Made? made;
-    private Answer<string>? number;
     private Instant at;
 
     public TenantId Tenant { get; } = new(Transaction.TenantId);
@@ -64,19 +64,29 @@ internal sealed record Closing(
     /// <summary>Of the invoice's number.</summary>
     public int Year => at.InUtc().Year;
 
+    /// <summary>Whether there is an invoice, which then needs a number of the <see cref="Year"/>; known once it is composed.</summary>
+    public bool MakesInvoice => made is not null;
+
+    /// <summary>The invoice's.</summary>
+    public string? Number { get; set; }
+
     /// <summary>Reads what does not depend on anything.</summary>
-    public void Ask(RoundTrip together) => asked = new(
-        PeriodUsage.NewestPosition(together, Tenant), RollUpUsage.BehindOf(together, Tenant), SealUsage.BehindOf(together, Tenant),
-        InvoiceTerms.OfTenant(together, Tenant),
-        Transaction.Load<Tenant, TenantEvent>(Tenants.Tenant.Stream(Tenant), together),
-        Transaction.Load<Wallet, WalletEvent>(Wallet.Stream(Tenant), together),
-        [.. Ids.Select(id => (id, Transaction.Load<Subscription, SubscriptionEvent>(Subscription.Stream(Tenant, id), together)))]);
+    public void Ask(RoundTrip together)
+    {
+        Lane.Narrow(together, Transaction);
+        asked = new(
+            UsageWatermark.Of(together, Tenant), InvoiceTerms.OfTenant(together, Tenant),
+            Transaction.Load<Tenant, TenantEvent>(Tenants.Tenant.Stream(Tenant), together),
+            Transaction.Load<Wallet, WalletEvent>(Wallet.Stream(Tenant), together),
+            [.. Ids.Select(id => (id, Transaction.Load<Subscription, SubscriptionEvent>(Subscription.Stream(Tenant, id), together)))]);
+    }
 
     /// <summary>Decides which periods end and composes their invoice.</summary>
     /// <param name="together">Takes what is written beside the events; not sent here.</param>
     public async Task Compose(RoundTrip together, CancellationToken cancellation)
     {
-        var (newest, payer) = (asked!.Newest.Value, asked.Tenant.Value.State);
+        var (marks, payer) = (asked!.Marks.Value, asked.Tenant.Value.State);
+        var newest = UsageWatermark.NewestOf(marks);
         at = payer.Clock ?? Parts.Now;
 
         // 1 decide where the periods end
@@ -109,15 +119,17 @@ internal sealed record Closing(
 
         // 2 compose the invoice, from roll-ups that know all of the ledger
         var through = endings.Max(ending => ending.Command.UsageThrough);
+        var reading = new RoundTrip(Transaction.Connection);
+        Lane.Narrow(reading, Transaction);
         foreach (var ending in endings)
         {
             var billed = await Parts.Plans.Of(Tenant, ending.Subscription, cancellation);
             await Parts.RollUp.CatchUp(
-                Transaction, asked.Behind.Value, [.. billed.SelectMany(plan => plan.Meters).Select(meter => meter.Definition)], cancellation);
+                reading, Tenant, marks, [.. billed.SelectMany(plan => plan.Meters).Select(meter => meter.Definition)], cancellation);
         }
 
         var content = await Parts.Compose.Compose(
-            Transaction.Connection, Tenant, [.. endings.Select(Period)],
+            reading, Tenant, [.. endings.Select(Period)],
             await InvoiceTerms.KnownAt(at, asked.Terms.Value, Parts.Documents, cancellation), through, cancellation);
 
         // Another runner has invoiced what had come to the threshold.
@@ -151,8 +163,9 @@ internal sealed record Closing(
 
         // 4 bind the events that it counts, so that each can be proved
         await SealUsage.CatchUp(
-            Transaction, asked.Unsealed.Value, content.Usage.Types.Select(it => it.Type).ToHashSet(StringComparer.Ordinal), cancellation);
+            Transaction, marks, content.Usage.Types.Select(it => it.Type).ToHashSet(StringComparer.Ordinal), cancellation);
         var tree = await UsageTree.OfSeals(Transaction.Connection, Tenant, content.Usage, cancellation);
+        Lane.Narrow(together, Transaction);
         tree.Record(together, Tenant, invoiceId);
         var draft = DraftInvoice.Decide(new(invoiceId, Tenant, content, at, Threshold is not null), Invoice.Initial);
         var invoice = Fold.After(Invoice.Initial, draft.Events);
@@ -172,9 +185,6 @@ internal sealed record Closing(
             ]);
     }
 
-    /// <summary>Takes the invoice's number, where there is one.</summary>
-    public void AskNumber(RoundTrip together) => number = made is null ? null : InvoiceNumbers.Next(together, Tenant, Year);
-
     /// <summary>What is to be recorded, and the message that tells of it.</summary>
     public (EventTransaction Tenant, IReadOnlyList<StreamAppend> Appends) Appends()
     {
@@ -188,10 +198,10 @@ internal sealed record Closing(
                 [new RedemptionApplied(invoiceId, made.Content.CalendarEnd, discount.Amount, at)]));
         }
 
-        var final = FinalizeInvoice.Decide(new(number!.Value, made.Tree, made.Terms, made.CreditParts, at), made.Draft);
+        var final = FinalizeInvoice.Decide(new(Number!, made.Tree, made.Terms, made.CreditParts, at), made.Draft);
         appends.Add(new(Invoice.Stream(Tenant, invoiceId), ExpectedVersion: 0, [.. made.Drafted, .. final.Events]));
         Transaction.Publish(new Messages.InvoiceFinalized(
-            invoiceId, Tenant, [.. made.Content.Periods.Select(it => it.SubscriptionId)], number.Value,
+            invoiceId, Tenant, [.. made.Content.Periods.Select(it => it.SubscriptionId)], Number!,
             Fold.After(made.Draft, final.Events).Total, made.Content.Period.Start, made.Content.Period.End, at));
         return (Transaction, appends);
     }

@@ -1,10 +1,10 @@
 using NodaTime;
-using Npgsql;
 using Platform.Billing.Coupons;
 using Platform.Billing.Rating;
 using Platform.Billing.Subscriptions;
 using Platform.Billing.Taxes;
 using Platform.Contracts;
+using Platform.EventStore;
 using Subscription = Platform.Billing.Subscriptions.Subscription;
 
 namespace Platform.Billing.Invoices;
@@ -55,12 +55,12 @@ public sealed record InvoiceContent(
 /// </summary>
 public sealed class ComposeInvoice(BilledPlans billedPlans)
 {
-    /// <param name="connection">Its transaction sees the tenant's rows.</param>
+    /// <param name="together">Its transaction sees the tenant's rows once it is sent, which this does.</param>
     /// <param name="terms">By what the lines are discounted and taxed.</param>
     /// <param name="through">The newest ledger position to consider.</param>
     /// <returns>Null where there is nothing to invoice: all subscriptions have ended and nothing came late.</returns>
     public async Task<InvoiceContent?> Compose(
-        NpgsqlConnection connection, TenantId tenant, IReadOnlyList<EndingPeriod> ending, InvoiceTerms terms, long through,
+        RoundTrip together, TenantId tenant, IReadOnlyList<EndingPeriod> ending, InvoiceTerms terms, long through,
         CancellationToken cancellation)
     {
         // 1 rate each subscription's use and fees
@@ -71,7 +71,7 @@ public sealed class ComposeInvoice(BilledPlans billedPlans)
             IReadOnlyList<RatedLine> rated =
             [
                 .. await BilledPlan.Rate(
-                    connection, tenant, it.SubscriptionId, it.Subscription, plans, it.Period, it.Used, through, cancellation),
+                    together, tenant, it.SubscriptionId, it.Subscription, plans, it.Period, it.Used, through, cancellation),
                 .. await billedPlans.InAdvance(it.SubscriptionId, it.Subscription, it.Period.End, cancellation),
             ];
             if (it.Subscription.EndedAt is not null && rated.Count == 0)

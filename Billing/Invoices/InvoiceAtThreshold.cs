@@ -140,7 +140,7 @@ public sealed class InvoiceAtThreshold(
         var through = await PeriodUsage.NewestPosition(connection, tenant, cancellation);
         var slice = new BillingPeriod(running.Subscription.PeriodStart, at);
         var lines = await BilledPlan.Rate(
-            connection, tenant, running.Id, running.Subscription, running.Plans, slice, slice, through, cancellation);
+            new(connection), tenant, running.Id, running.Subscription, running.Plans, slice, slice, through, cancellation);
         return IsReached(running.Threshold, lines);
     }
 

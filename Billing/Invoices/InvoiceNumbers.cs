@@ -11,25 +11,34 @@ namespace Platform.Billing.Invoices;
 /// </summary>
 public static class InvoiceNumbers
 {
-    /// <summary>Take it last: other finalizations of the year wait from here to the commit.</summary>
-    public static Answer<string> Next(RoundTrip together, TenantId tenant, int year) =>
-        Next(together, tenant, "invoice_numbers", prefix: "", year);
+    /// <summary>
+    /// One for an invoice of each tenant, in their order. Take them last: other finalizations of the year wait from here to the commit.
+    /// </summary>
+    public static Answer<IReadOnlyList<string>> Next(RoundTrip together, IReadOnlyList<TenantId> tenants, int year) =>
+        Next(together, tenants, "invoice_numbers", prefix: "", year);
 
     /// <param name="counters">The table of the series.</param>
-    internal static Answer<string> Next(RoundTrip together, TenantId tenant, string counters, string prefix, int year) =>
-        together.Ask(
+    internal static Answer<IReadOnlyList<string>> Next(
+        RoundTrip together, IReadOnlyList<TenantId> tenants, string counters, string prefix, int year) =>
+        together.Rows(
             $"""
-            insert into billing.{counters} as counter (issuer, year, last)
-            select case when data ->> 'clock' is null then $1 else tenant_id end, $2, 1
-            from billing.tenants where tenant_id = $3 and id = $3
-            on conflict (issuer, year) do update set last = counter.last + 1
-            returning issuer, last
+            with asked as (
+                select case when data ->> 'clock' is null then $1 else id end as issuer, place
+                from unnest($3) with ordinality given (tenant_id, place)
+                join billing.tenants tenant on tenant.tenant_id = given.tenant_id and id = given.tenant_id
+            ), counted as (
+                insert into billing.{counters} as counter (issuer, year, last)
+                select issuer, $2, count(*) from asked group by issuer order by issuer
+                on conflict (issuer, year) do update set last = counter.last + excluded.last
+                returning issuer, last
+            )
+            select issuer, (last + 1 - row_number() over (partition by issuer order by place desc))::int
+            from asked join counted using (issuer) order by place
             """,
-            async (row, cancellation) =>
+            row =>
             {
-                await row.ReadAsync(cancellation);
                 var series = row.GetGuid(0) == TenantId.Operator.Value ? "" : "TEST-";
                 return string.Create(CultureInfo.InvariantCulture, $"{series}{prefix}{year:0000}-{row.GetInt32(1):000000}");
             },
-            Sql.P(TenantId.Operator.Value), Sql.P(year), Sql.P(tenant.Value));
+            Sql.P(TenantId.Operator.Value), Sql.P(year), Sql.P([.. tenants.Select(it => it.Value)]));
 }

@@ -66,7 +66,7 @@ public sealed class InvoicePeriod(EventStore.EventStore store, InvoiceParts part
         cause,
         async (lane, token) =>
         {
-            var closing = new Closing(parts, lane.Tenants[0], [id], asOf, requestId, threshold);
+            var closing = new Closing(parts, lane, lane.Tenants[0], [id], asOf, requestId, threshold);
             await Close(lane, [closing], token);
             return closing.Outcome;
         },
@@ -88,7 +88,7 @@ public sealed class InvoicePeriod(EventStore.EventStore store, InvoiceParts part
             if (ended.Value is not [var first, ..])
                 continue;
             var due = ended.Value.TakeWhile(it => it.End == first.End).Select(it => it.Id).ToList();
-            closings.Add((new(parts, tenant, due, asOf, RequestId: null, Threshold: null), ended.Value.Count - due.Count));
+            closings.Add((new(parts, lane, tenant, due, asOf, RequestId: null, Threshold: null), ended.Value.Count - due.Count));
         }
 
         await Close(lane, [.. closings.Select(it => it.Closing)], cancellation);
@@ -113,9 +113,14 @@ public sealed class InvoicePeriod(EventStore.EventStore store, InvoiceParts part
             await closing.Compose(together, cancellation);
 
         // 3 take the numbers and record everything: every other close waits from here to the commit
-        foreach (var closing in closings.OrderBy(closing => closing.Year))
-            closing.AskNumber(together);
+        lane.Widen(together);
+        var asked = closings.Where(closing => closing.MakesInvoice).GroupBy(closing => closing.Year).OrderBy(year => year.Key)
+            .Select(year => (
+                Closings: year, Numbers: InvoiceNumbers.Next(together, [.. year.Select(closing => closing.Tenant)], year.Key)))
+            .ToList();
         await together.Send(cancellation);
+        foreach (var (closing, number) in asked.SelectMany(it => it.Closings.Zip(it.Numbers.Value)))
+            closing.Number = number;
         await lane.Append([.. closings.Select(closing => closing.Appends()).Where(it => it.Appends.Count > 0)], cancellation);
         foreach (var closing in closings)
             await closing.RecordEntitlements(cancellation);

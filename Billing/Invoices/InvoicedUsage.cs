@@ -16,7 +16,27 @@ namespace Platform.Billing.Invoices;
 /// <param name="Until">When it ended, or the period that is invoiced does.</param>
 /// <param name="Period">The subscription's period that is invoiced; without length where only late usage is.</param>
 /// <param name="After">The ledger position of the subscription's close before.</param>
-public sealed record BilledType(string Type, Instant Since, Instant Until, BillingPeriod Period, long After);
+public sealed record BilledType(string Type, Instant Since, Instant Until, BillingPeriod Period, long After)
+{
+    private static readonly Duration hourLength = Duration.FromHours(1);
+
+    /// <summary>Where use on time begins that is billed.</summary>
+    public Instant Starts => Instant.Max(Since, Period.Start);
+
+    public Instant Ends => Instant.Min(Until, Period.End);
+
+    /// <summary>Where use ends that is billed only if it was late.</summary>
+    public Instant LateUntil => Instant.Min(Until, Period.Start);
+
+    /// <summary>Whether all of the hour is on time.</summary>
+    public bool HasWhole(Instant hour) => hour >= Starts && hour + hourLength <= Ends;
+
+    /// <summary>Whether some of the hour is on time.</summary>
+    public bool Touches(Instant hour) => hour + hourLength > Starts && hour < Ends;
+
+    /// <summary>Whether some of the hour is billed if it was late.</summary>
+    public bool TouchesLate(Instant hour) => hour + hourLength > Since && hour < LateUntil;
+}
 
 /// <summary>
 /// Which usage events one invoice counts: those of its periods that the ledger knew when they closed; those of earlier periods that
@@ -79,43 +99,27 @@ public sealed record InvoicedUsage(IReadOnlyList<BilledType> Types, long Through
         order by counted.type collate "C", counted.hour, counted.position, correction.position
         """;
 
-    // Hours of types of which something is counted. Those that lie wholly in a period, and of which nothing was corrected, count all that
-    // the ledger has of them; of the others each event is looked at: where a period begins or ends, what came late, what was corrected. What
-    // is found for several subscriptions, or reasons, comes as often.
-    private const string Hours =
+    // Parts of the hours that the periods touch, and hours of earlier time to which something was added; each by the place of the type.
+    private const string Bound =
         """
-        with billed as (
-            select *, greatest(since, period_start) as starts, least(until, period_end) as ends, least(until, period_start) as late_until
-            from unnest($2, $3, $4, $5, $6, $7) as each (type, since, until, period_start, period_end, after)
-        ), corrected as materialized (
-            select type, date_bin('1 hour', time, 'epoch') as hour, max(position) as position from billing.usage_corrections
-            where tenant_id = $1 and type = any ($2) and position <= $8 group by 1, 2
-        ), whole as (
-            select seal.type, seal.hour, seal.first_position, seal.size, seal.peaks
-            from billed join billing.usage_seals seal
-              on seal.tenant_id = $1 and seal.type = billed.type and seal.hour >= starts and seal.hour <= ends - interval '1 hour'
-            where not exists (select from corrected where corrected.type = seal.type and corrected.hour = seal.hour)
-        ), looked_at as (
-            select seal.type, seal.hour
-            from billed, date_bin('1 hour', starts, 'epoch') first, date_bin('1 hour', ends, 'epoch') last,
-                 billing.usage_seals seal
-            where starts < ends and seal.tenant_id = $1 and seal.type = billed.type and seal.hour in (first, last) and seal.part = 0
-              and seal.hour < ends
-            union all
-            select seal.type, seal.hour
-            from billed join billing.usage_seals seal
-              on seal.tenant_id = $1 and seal.type = billed.type and seal.last_position > after
-             and seal.hour > since - interval '1 hour' and seal.hour < late_until
-            union all
-            select corrected.type, corrected.hour
-            from billed join corrected
-              on corrected.type = billed.type
-             and (corrected.hour > starts - interval '1 hour' and corrected.hour < ends
-                  or corrected.position > after and corrected.hour > since - interval '1 hour' and corrected.hour < late_until)
-        )
-        select type, hour, first_position, size, peaks from whole
+        select place::int - 1, false, seal.hour, seal.first_position, seal.size, seal.peaks
+        from unnest($2, $3, $4) with ordinality each (type, starts, ends, place)
+        join billing.usage_seals seal
+          on seal.tenant_id = $1 and seal.type = each.type and starts < ends
+         and seal.hour > starts - interval '1 hour' and seal.hour < ends
         union all
-        select type, hour, null, null, null from looked_at
+        select place::int - 1, true, seal.hour, null, null, null
+        from unnest($2, $5, $6, $7) with ordinality each (type, since, until, after, place)
+        join billing.usage_seals seal
+          on seal.tenant_id = $1 and seal.type = each.type and seal.last_position > after
+         and seal.hour > since - interval '1 hour' and seal.hour < until
+        """;
+
+    // Hours of which something was corrected, and the last position at which that was.
+    private const string Corrected =
+        """
+        select type, date_bin('1 hour', time, 'epoch'), max(position) from billing.usage_corrections
+        where tenant_id = $1 and type = any ($2) and position <= $3 group by 1, 2
         """;
 
     /// <param name="Seal">What is bound of it already; null where the events of the hour are to be looked at.</param>
@@ -123,22 +127,43 @@ public sealed record InvoicedUsage(IReadOnlyList<BilledType> Types, long Through
 
     public sealed record SealedPart(long FirstPosition, int Size, byte[] Root);
 
-    /// <summary>The hours that something is counted of, each part of them, in the order of the tree. Read where the ledger is bound to its end.</summary>
+    /// <summary>
+    /// The hours that something is counted of, in the order of the tree. Those that lie wholly in a period, and of which nothing was
+    /// corrected, count each part that the ledger has of them; of the others each event is to be looked at: where a period begins or ends,
+    /// what came late, what was corrected. Read where the ledger is bound to its end.
+    /// </summary>
     public async Task<IReadOnlyList<CountedHour>> CountedHours(NpgsqlConnection connection, TenantId tenant, CancellationToken cancellation)
     {
         var together = new RoundTrip(connection);
-        var hours = together.Rows(
-            Hours,
-            row => new CountedHour(row.GetString(0), row.Instant(1), row.IsDBNull(2) ? null : new(
-                row.GetInt64(2), row.GetInt32(3), new GrowingMerkleTree(row.GetInt32(3), SealUsage.Peaks(row.GetFieldValue<byte[]>(4))).Root())),
-            [Sql.P(tenant.Value), .. Columns(), Sql.P(Through)]);
+        var bound = together.Rows(
+            Bound,
+            row => (Of: Types[row.GetInt32(0)], IsLate: row.GetBoolean(1), Hour: row.Instant(2), Seal: row.IsDBNull(3) ? null : new SealedPart(
+                row.GetInt64(3), row.GetInt32(4), new GrowingMerkleTree(row.GetInt32(4), SealUsage.Peaks(row.GetFieldValue<byte[]>(5))).Root())),
+            Sql.P(tenant.Value), Sql.P([.. Types.Select(it => it.Type)]), Sql.P([.. Types.Select(it => it.Starts)]),
+            Sql.P([.. Types.Select(it => it.Ends)]), Sql.P([.. Types.Select(it => it.Since)]), Sql.P([.. Types.Select(it => it.LateUntil)]),
+            Sql.P([.. Types.Select(it => it.After)]));
+        var corrections = together.Rows(
+            Corrected, row => (Type: row.GetString(0), Hour: row.Instant(1), Position: row.GetInt64(2)),
+            Sql.P(tenant.Value), Sql.P([.. Types.Select(it => it.Type)]), Sql.P(Through));
         await together.Send(cancellation);
 
-        var whole = hours.Value.Where(it => it.Seal is not null).DistinctBy(it => (it.Type, it.Hour, it.Seal!.FirstPosition)).ToList();
+        var corrected = corrections.Value.Select(it => (it.Type, it.Hour)).ToHashSet();
+        var hours = bound.Value
+            .Select(it => new CountedHour(
+                it.Of.Type, it.Hour, !it.IsLate && it.Of.HasWhole(it.Hour) && !corrected.Contains((it.Of.Type, it.Hour)) ? it.Seal : null))
+            .Concat(
+                from it in corrections.Value
+                from of in Types
+                where of.Type == it.Type && (of.Touches(it.Hour) || (it.Position > of.After && of.TouchesLate(it.Hour)))
+                select new CountedHour(it.Type, it.Hour, Seal: null))
+            .ToLookup(it => it.Seal is not null);
+
+        // What is found for several subscriptions, or reasons, comes as often.
+        var whole = hours[true].DistinctBy(it => (it.Type, it.Hour, it.Seal!.FirstPosition)).ToList();
         var isWhole = whole.Select(it => (it.Type, it.Hour)).ToHashSet();
         return
         [
-            .. whole.Concat(hours.Value.Where(it => it.Seal is null && !isWhole.Contains((it.Type, it.Hour))).Distinct())
+            .. whole.Concat(hours[false].Where(it => !isWhole.Contains((it.Type, it.Hour))).Distinct())
                 .OrderBy(it => it.Type, StringComparer.Ordinal).ThenBy(it => it.Hour).ThenBy(it => it.Seal?.FirstPosition),
         ];
     }

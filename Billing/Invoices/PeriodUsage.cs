@@ -45,16 +45,10 @@ public static class PeriodUsage
     public static async Task<long> NewestPosition(NpgsqlConnection connection, TenantId tenant, CancellationToken cancellation)
     {
         var together = new RoundTrip(connection);
-        var newest = NewestPosition(together, tenant);
+        var marks = UsageWatermark.Of(together, tenant);
         await together.Send(cancellation);
-        return newest.Value;
+        return UsageWatermark.NewestOf(marks.Value);
     }
-
-    /// <summary>The same, asked together with other things.</summary>
-    public static Answer<long> NewestPosition(RoundTrip together, TenantId tenant) => together.Ask(
-        "select coalesce(max(position), 0) from billing.usage_heads where tenant_id = $1",
-        async (row, cancellation) => await row.ReadAsync(cancellation) ? row.GetInt64(0) : 0,
-        Sql.P(tenant.Value));
 
     /// <param name="together">Sent with what it asks.</param>
     /// <param name="plan">When the plan ran whose meters these are: it bills that time alone, and its tiers begin with it.</param>
@@ -62,15 +56,15 @@ public static class PeriodUsage
     /// <param name="period">The period to close.</param>
     /// <param name="through">The newest position to consider.</param>
     public static async Task<IReadOnlyList<MeteredQuantity>> Read(
-        NpgsqlConnection connection, RoundTrip together, TenantId tenant, SubscriptionId id, Subscription subscription,
-        BillingPeriod plan, PlanSpan span, BillingPeriod period, long through, IReadOnlyList<BilledMeter> meters, CancellationToken cancellation)
+        RoundTrip together, TenantId tenant, SubscriptionId id, Subscription subscription, BillingPeriod plan, PlanSpan span,
+        BillingPeriod period, long through, IReadOnlyList<BilledMeter> meters, CancellationToken cancellation)
     {
         var zone = DateTimeZoneProviders.Tzdb[subscription.TimeZone];
         var running = Whole(period.Start);
         var runs = plan.Contains(period.Start);
 
         // 1 where this period's calendar was billed from, and what the ledger learned of closed windows
-        var (from, late, rolledUp) = (BilledFrom(running), meters.Select(Late).ToList(), Measurement.RolledUp(together, tenant));
+        var (from, late, rolledUp) = (BilledFrom(running), Late(), Measurement.RolledUp(together, tenant));
         await together.Send(cancellation);
         var runningBilledFrom = from.Value;
 
@@ -81,11 +75,12 @@ public static class PeriodUsage
 
         // 3 what each meter bills
         var quantities = new List<MeteredQuantity>();
-        foreach (var (meter, slices) in meters.Zip(late))
+        var slices = late.Value.ToLookup(it => it.Meter, it => it.Slice);
+        foreach (var (place, meter) in meters.Index())
         {
             // Every quantity stands on what its period by the calendar was billed before, late reports before the running use.
             var billed = new Dictionary<BillingPeriod, Measured?>();
-            foreach (var window in await Reopened(meter, slices.Value))
+            foreach (var window in await Reopened(meter, [.. slices[place]]))
             {
                 var whole = Whole(window.Start);
                 var already = await AlreadyBilled(meter, whole);
@@ -163,7 +158,7 @@ public static class PeriodUsage
         async Task MeasureAll(IReadOnlyList<(BilledMeter Meter, BillingPeriod Time, long Position)> wanted)
         {
             // Many events take long to read, and broken off they would take as long the next time.
-            var reading = new RoundTrip(connection) { TimeoutSeconds = 0 };
+            var reading = new RoundTrip(together.Connection) { TimeoutSeconds = 0 };
             var asked = wanted.Select(it =>
             {
                 var scope = new MeasuredScope(tenant, it.Meter.Definition, [.. it.Meter.Parts(it.Time, zone), it.Time.End], it.Position)
@@ -186,21 +181,24 @@ public static class PeriodUsage
             }
         }
 
-        // Closed windows of the plan that the ledger learned something about. A gauge's level holds on into all windows after it.
-        Answer<IReadOnlyList<BillingPeriod>> Late(BilledMeter meter) => together.Rows(
+        // Closed windows of the plan that the ledger learned something about, by the place of the meter that reads it. A gauge's level holds
+        // on into all windows after it.
+        Answer<IReadOnlyList<(int Meter, BillingPeriod Slice)>> Late() => together.Rows(
             """
             with late as materialized (
-                select distinct time from billing.usage_entries
-                where tenant_id = $1 and type = $2 and position > $3 and position <= $4 and time < $5)
-            select starts_at, ends_at from billing.billing_periods earlier
+                select distinct type, time from billing.usage_entries
+                where tenant_id = $1 and type = any ($2) and position > $3 and position <= $4 and time < $5)
+            select place::int - 1, starts_at, ends_at
+            from unnest($2, $8) with ordinality meter (type, gauge, place), billing.billing_periods earlier
             where tenant_id = $1 and subscription_id = $6 and number < $7 and starts_at >= $9 and starts_at < $10 and starts_at < ends_at
-              and exists (select from late where time < earlier.ends_at and ($8 or time >= earlier.starts_at))
+              and exists (
+                select from late where late.type = meter.type and time < earlier.ends_at and (gauge or time >= earlier.starts_at))
             order by starts_at
             """,
-            row => new BillingPeriod(row.Instant(0), row.Instant(1)),
-            Sql.P(tenant.Value), Sql.P(meter.Definition.EventType), Sql.P(subscription.UsageThrough), Sql.P(through), Sql.P(period.Start),
-            Sql.P(id.Value), Sql.P(subscription.PeriodNumber),
-            new NpgsqlParameter<bool> { TypedValue = meter.Definition.Aggregation is Aggregation.WeightedSum },
+            row => (row.GetInt32(0), new BillingPeriod(row.Instant(1), row.Instant(2))),
+            Sql.P(tenant.Value), Sql.P([.. meters.Select(it => it.Definition.EventType)]), Sql.P(subscription.UsageThrough),
+            Sql.P(through), Sql.P(period.Start), Sql.P(id.Value), Sql.P(subscription.PeriodNumber),
+            new NpgsqlParameter<bool[]> { TypedValue = [.. meters.Select(it => it.Definition.Aggregation is Aggregation.WeightedSum)] },
             Sql.P(plan.Start), Sql.P(plan.End));
 
         // What of them is measured: each slice by itself, or all that is billed of the period by the calendar.

@@ -53,7 +53,7 @@ public sealed class PreviewInvoice(
         var content = await database.Read(
             tenant,
             async connection => await compose.Compose(
-                connection, tenant, ending, await InvoiceTerms.Read(connection, documents, tenant, now, cancellation),
+                new(connection), tenant, ending, await InvoiceTerms.Read(connection, documents, tenant, now, cancellation),
                 await PeriodUsage.NewestPosition(connection, tenant, cancellation), cancellation),
             cancellation);
         var draft = DraftInvoice.Decide(new(InvoiceId.New(), tenant, content!, now), Invoice.Initial);

@@ -64,7 +64,7 @@ public static class ReplayInvoice
                     connection, documents, caller.TenantId, id, drafted.At,
                     events.OfType<InvoiceTaxAdded>().SelectMany(tax => tax.TaxRateIds), cancellation);
                 var composed = (await compose.Compose(
-                    connection, caller.TenantId, ending, terms, drafted.UsageThrough, cancellation))!;
+                    new(connection), caller.TenantId, ending, terms, drafted.UsageThrough, cancellation))!;
                 return (composed, (await UsageTree.OfEvents(connection, caller.TenantId, composed.Usage, cancellation)).Head);
             },
             cancellation);

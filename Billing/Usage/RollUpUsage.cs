@@ -46,20 +46,21 @@ public sealed class RollUpUsage(BillingDatabase database, Documents documents, T
     public Task RollUp(TenantId tenant, string type, IReadOnlyList<MeterView> meters, CancellationToken cancellation) => database.WriteShared(
         connection => RollUp(connection, tenant, type, meters, patient: false, again: false, cancellation), cancellation);
 
-    /// <summary>The tenant's types that are behind: most often none, because usage is rolled up within seconds and a period is closed once.</summary>
-    public static Answer<IReadOnlyList<string>> BehindOf(RoundTrip together, TenantId tenant) =>
-        UsageWatermarks.Behind(together, "usage_rollup_marks", tenant);
-
-    /// <summary>Everything behind that these meters read, in the transaction of who needs it and holds the tenant's lane.</summary>
-    /// <param name="behind">As <see cref="BehindOf"/> answered.</param>
+    /// <summary>
+    /// Everything behind that these meters read, in the transaction of who needs it and holds the tenant's lane: most often nothing, because
+    /// usage is rolled up within seconds.
+    /// </summary>
+    /// <param name="together">Sent before anything is rolled up.</param>
     public async Task CatchUp(
-        EventTransaction transaction, IReadOnlyList<string> behind, IReadOnlyList<MeterDefinition> meters, CancellationToken cancellation)
+        RoundTrip together, TenantId tenant, IReadOnlyList<UsageWatermark> marks, IReadOnlyList<MeterDefinition> meters,
+        CancellationToken cancellation)
     {
-        foreach (var type in behind.Where(type => meters.Any(meter => meter.RollsUp && meter.EventType == type)))
+        foreach (var mark in marks.Where(it =>
+            it.RolledUp < it.Newest && meters.Any(meter => meter.RollsUp && meter.EventType == it.Type)))
         {
+            await together.Send(cancellation);
             await RollUp(
-                transaction.Connection, new(transaction.TenantId), type, await MetersOf([type], cancellation), patient: true, again: false,
-                cancellation);
+                together.Connection, tenant, mark.Type, await MetersOf([mark.Type], cancellation), patient: true, again: false, cancellation);
         }
     }
 

@@ -32,16 +32,12 @@ public sealed class SealUsage(BillingDatabase database)
     public Task Seal(TenantId tenant, string type, CancellationToken cancellation) => database.WriteShared(
         connection => Seal(connection, tenant, type, patient: false, cancellation), cancellation);
 
-    /// <summary>The tenant's types that are behind.</summary>
-    public static Answer<IReadOnlyList<string>> BehindOf(RoundTrip together, TenantId tenant) =>
-        UsageWatermarks.Behind(together, "usage_seal_marks", tenant);
-
     /// <summary>Binds what is behind of these types, in the transaction of who needs it and holds the tenant's lane.</summary>
     public static async Task CatchUp(
-        EventTransaction transaction, IEnumerable<string> behind, IReadOnlySet<string> types, CancellationToken cancellation)
+        EventTransaction transaction, IReadOnlyList<UsageWatermark> marks, IReadOnlySet<string> types, CancellationToken cancellation)
     {
-        foreach (var type in behind.Where(types.Contains))
-            await Seal(transaction.Connection, new(transaction.TenantId), type, patient: true, cancellation);
+        foreach (var mark in marks.Where(it => it.Bound < it.Newest && types.Contains(it.Type)))
+            await Seal(transaction.Connection, new(transaction.TenantId), mark.Type, patient: true, cancellation);
     }
 
     private static async Task Seal(

@@ -83,7 +83,7 @@ public sealed class ClosePeriodsSpecs(OwnBillingHost billing) : IClassFixture<Ow
             async (transaction, cancellation) =>
             {
                 var together = new RoundTrip(transaction.Connection);
-                InvoiceNumbers.Next(together, tenant.Id, 2026);
+                InvoiceNumbers.Next(together, [tenant.Id], 2026);
                 await together.Send(cancellation);
                 throw new InvalidOperationException("After the number was taken.");
             },
