@@ -32,9 +32,12 @@ public sealed class CloseDuePeriods(
     public Task<int> Do(TenantId tenant, Instant asOf, Cause cause, CancellationToken cancellation) =>
         Do([tenant], asOf, cause, cancellation);
 
-    /// <summary>Those of one lane, a few at a time.</summary>
-    public IEnumerable<IReadOnlyList<TenantId>> Groups(IEnumerable<TenantId> tenants) =>
-        tenants.GroupBy(tenant => store.LaneOf(tenant.Value)).SelectMany(lane => lane.Chunk(TenantsTogether));
+    /// <summary>Those of one lane, a few at a time; the lanes take turns, because groups of one lane wait for each other.</summary>
+    public IEnumerable<IReadOnlyList<TenantId>> Groups(IEnumerable<TenantId> tenants) => tenants
+        .GroupBy(tenant => store.LaneOf(tenant.Value))
+        .SelectMany(lane => lane.Chunk(TenantsTogether).Index())
+        .OrderBy(group => group.Index)
+        .Select(group => group.Item);
 
     /// <returns>How many invoices it made.</returns>
     public Task<int> Do(IReadOnlyList<TenantId> group, Instant asOf, Cause cause, CancellationToken cancellation) =>

@@ -20,8 +20,9 @@ public sealed partial class RunDueWork(IEnumerable<IDueWork> works, TimeProvider
 {
     private const int PageSize = 1_000;
 
-    // Tenants of different lanes do not wait for each other, and much of each one's time goes by between here and the database.
-    private const int GroupsAtOnce = 8;
+    // Tenants of different lanes do not wait for each other, and much of each one's time goes by between here and the database. Somewhat
+    // more than there are lanes, so that of a lane the next is there when one is done.
+    private const int GroupsAtOnce = 12;
 
     /// <returns>How much was done, over all kinds of work.</returns>
     /// <exception cref="AggregateException">Something could not be done; everything else was.</exception>
