@@ -34,7 +34,8 @@ public sealed class InvoiceParts(
 /// <param name="RequestId">Who asks to end the period now.</param>
 /// <param name="Threshold">Ends it only if its use has come to that.</param>
 internal sealed record Closing(
-    InvoiceParts Parts, LaneTransaction Lane, EventTransaction Transaction, IReadOnlyList<SubscriptionId> Ids, Instant AsOf, Guid? RequestId, Money? Threshold)
+    InvoiceParts Parts, LaneTransaction Lane, EventTransaction Transaction, IReadOnlyList<SubscriptionId> Ids, Instant AsOf,
+    Guid? RequestId, Money? Threshold)
 {
     private sealed record Ending(
         SubscriptionId Id, Subscription Subscription, long Version, ClosePeriod.Command Command, IReadOnlyList<SubscriptionEvent> Events);

@@ -137,8 +137,7 @@ public sealed record InvoicedUsage(IReadOnlyList<BilledType> Types, long Through
         var together = new RoundTrip(connection);
         var bound = together.Rows(
             Bound,
-            row => (Of: Types[row.GetInt32(0)], IsLate: row.GetBoolean(1), Hour: row.Instant(2), Seal: row.IsDBNull(3) ? null : new SealedPart(
-                row.GetInt64(3), row.GetInt32(4), new GrowingMerkleTree(row.GetInt32(4), SealUsage.Peaks(row.GetFieldValue<byte[]>(5))).Root())),
+            row => (Of: Types[row.GetInt32(0)], IsLate: row.GetBoolean(1), Hour: row.Instant(2), Seal: row.IsDBNull(3) ? null : Seal(row)),
             Sql.P(tenant.Value), Sql.P([.. Types.Select(it => it.Type)]), Sql.P([.. Types.Select(it => it.Starts)]),
             Sql.P([.. Types.Select(it => it.Ends)]), Sql.P([.. Types.Select(it => it.Since)]), Sql.P([.. Types.Select(it => it.LateUntil)]),
             Sql.P([.. Types.Select(it => it.After)]));
@@ -166,6 +165,12 @@ public sealed record InvoicedUsage(IReadOnlyList<BilledType> Types, long Through
             .. whole.Concat(hours[false].Where(it => !isWhole.Contains((it.Type, it.Hour))).Distinct())
                 .OrderBy(it => it.Type, StringComparer.Ordinal).ThenBy(it => it.Hour).ThenBy(it => it.Seal?.FirstPosition),
         ];
+    }
+
+    private static SealedPart Seal(NpgsqlDataReader row)
+    {
+        var size = row.GetInt32(4);
+        return new(row.GetInt64(3), size, new GrowingMerkleTree(size, SealUsage.Peaks(row.GetFieldValue<byte[]>(5))).Root());
     }
 
     /// <summary>The leaves of the invoice's tree in its order, read as they are asked for.</summary>

@@ -179,6 +179,7 @@ public sealed class RollUpUsage(BillingDatabase database, Documents documents, T
         }
     }
 
+    // In steps, which offset 0 keeps apart: merged, each would be computed as often as the next mentions it.
     private static string Sums(RolledMeter meter, Func<NpgsqlParameter, string> name)
     {
         var columns = new MeterColumns(meter.Definition, name);
@@ -188,9 +189,12 @@ public sealed class RollUpUsage(BillingDatabase database, Documents documents, T
             select $1, {name(Sql.P(meter.Id.Meter.Value))}, {name(Sql.P(meter.Id.Version))}, hour, dimensions,
                    coalesce(sum(case sign when 1 then value else -value end), 0), sum(sign), coalesce(sum(sign) filter (where value is not null), 0)
             from (
-                select date_bin('1 hour', time, 'epoch') as hour, array[{string.Join(", ", columns.Dimensions())}]::text[] as dimensions,
-                       sign, {columns.Value()} as value
-                from entries where {where} offset 0) read
+                select hour, dimensions, sign, {(meter.Definition.ReadsQuantity ? MeterColumns.QuantityOf("text") : "null::numeric")} as value
+                from (
+                    select date_bin('1 hour', time, 'epoch') as hour, array[{string.Join(", ", columns.Dimensions())}]::text[] as dimensions,
+                           sign, {columns.Text(meter.Definition.ValueProperty)} as text
+                    from entries where {where} offset 0) read
+                offset 0) valued
             group by hour, dimensions
             """;
     }

@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using System.Runtime.InteropServices;
 using Npgsql;
 using NpgsqlTypes;
@@ -73,9 +74,11 @@ internal sealed class UsageBatchRows
 
 internal readonly record struct UsageRow(UsageDelivery Delivery, UsageDelivery.Entry Entry);
 
-/// <summary>Rows as one array per column. Keys are compared as PostgreSQL does, by their bytes in order: so does <see cref="Guid"/>.</summary>
+/// <summary>Rows as one array per column.</summary>
 internal sealed class UsageColumns(List<UsageRow> rows)
 {
+    private const int RowsPerCut = 64;
+
     public NpgsqlParameter Tenants => Column(row => row.Delivery.TenantId);
     public NpgsqlParameter Attempts => Column(row => row.Delivery.AttemptId);
     public NpgsqlParameter Keys => Column(row => row.Entry.Key);
@@ -88,24 +91,59 @@ internal sealed class UsageColumns(List<UsageRow> rows)
     public NpgsqlParameter Subjects => Column(row => row.Entry.Event.Subject);
     public NpgsqlParameter Datas => Column(row => row.Entry.Data, NpgsqlDbType.Array | NpgsqlDbType.Jsonb);
 
-    /// <summary>From which to which key each tenant's rows go.</summary>
+    /// <summary>
+    /// From which to which key each tenant's rows go, cut where the widest gaps are: an old event that is sent again among new ones makes
+    /// no range of all that came between them.
+    /// </summary>
     public (NpgsqlParameter Tenants, NpgsqlParameter Firsts, NpgsqlParameter Lasts) KeyRanges()
     {
-        var ranges = new Dictionary<Guid, (Guid First, Guid Last)>();
+        var keys = new Dictionary<Guid, List<UInt128>>();
         foreach (var (delivery, entry) in rows)
         {
-            ref var range = ref CollectionsMarshal.GetValueRefOrAddDefault(ranges, delivery.TenantId, out var known);
-            if (!known)
-                range = (entry.Key, entry.Key);
-            else if (entry.Key.CompareTo(range.First) < 0)
-                range.First = entry.Key;
-            else if (entry.Key.CompareTo(range.Last) > 0)
-                range.Last = entry.Key;
+            ref var ofTenant = ref CollectionsMarshal.GetValueRefOrAddDefault(keys, delivery.TenantId, out _);
+            (ofTenant ??= []).Add(Number(entry.Key));
         }
 
-        return (Values([.. ranges.Keys]), Values([.. ranges.Values.Select(it => it.First)]), Values([.. ranges.Values.Select(it => it.Last)]));
+        foreach (var ofTenant in keys.Values)
+            ofTenant.Sort();
+        var cuts = rows.Count / RowsPerCut;
+        var widest = cuts == 0 ? UInt128.MaxValue : keys.Values.SelectMany(Gaps).OrderDescending().Skip(cuts - 1).FirstOrDefault();
 
-        static NpgsqlParameter<Guid[]> Values(Guid[] values) => new() { TypedValue = values };
+        var (tenants, firsts, lasts) = (new List<Guid>(), new List<Guid>(), new List<Guid>());
+        foreach (var (tenant, ofTenant) in keys)
+        {
+            for (var i = 0; i < ofTenant.Count; i++)
+            {
+                if (i > 0 && ofTenant[i] - ofTenant[i - 1] < widest)
+                {
+                    lasts[^1] = Key(ofTenant[i]);
+                    continue;
+                }
+
+                tenants.Add(tenant);
+                firsts.Add(Key(ofTenant[i]));
+                lasts.Add(Key(ofTenant[i]));
+            }
+        }
+
+        return (Sql.P([.. tenants]), Sql.P([.. firsts]), Sql.P([.. lasts]));
+
+        static IEnumerable<UInt128> Gaps(List<UInt128> sorted) => sorted.Skip(1).Zip(sorted, (next, before) => next - before);
+    }
+
+    // PostgreSQL compares keys by their bytes in order.
+    private static UInt128 Number(Guid key)
+    {
+        Span<byte> bytes = stackalloc byte[16];
+        key.TryWriteBytes(bytes, bigEndian: true, out _);
+        return BinaryPrimitives.ReadUInt128BigEndian(bytes);
+    }
+
+    private static Guid Key(UInt128 number)
+    {
+        Span<byte> bytes = stackalloc byte[16];
+        BinaryPrimitives.WriteUInt128BigEndian(bytes, number);
+        return new(bytes, bigEndian: true);
     }
 
     private NpgsqlParameter<T[]> Column<T>(Func<UsageRow, T> value, NpgsqlDbType? type = null)

@@ -3,7 +3,7 @@ using Platform.EventStore;
 
 namespace Platform.Billing.Usage;
 
-/// <summary>Which positions the ledger has of a tenant's usage of one type, and how far what is made of it beside the ledger has come.</summary>
+/// <summary>How far the ledger of a tenant's usage of one type is, and how far what is made of it beside the ledger has come.</summary>
 /// <param name="Newest">The last one, of an event or a correction.</param>
 /// <param name="RolledUp">Sums by hour have all up to there (<see cref="RollUpUsage"/>).</param>
 /// <param name="Bound">Parts of trees have all up to there (<see cref="SealUsage"/>).</param>

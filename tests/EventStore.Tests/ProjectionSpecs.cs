@@ -89,6 +89,53 @@ public sealed class ProjectionSpecs : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_transaction_of_several_tenants_that_is_narrowed_to_one_shows_and_takes_its_rows_alone()
+    {
+        var accounts = Enumerable.Range(0, 200).Select(_ => Account()).GroupBy(account => process.Store.LaneOf(account.TenantId));
+        StreamId[] ours = [.. accounts.First().Take(3)];
+        foreach (var account in ours)
+            await process.Store.Append(WriteTo(account, 0, Opened()), Cancellation);
+
+        await process.Store.Transact([.. ours.Select(account => account.TenantId)], Cause.Unknown, async (lane, stopping) =>
+        {
+            var together = new RoundTrip(lane.Connection);
+            (await Seen(together)).ShouldBe(Tenants(ours));
+
+            lane.Narrow(together, lane.Tenants[1]);
+            (await Seen(together)).ShouldBe(Tenants(ours[1]));
+
+            // Sent together, each statement sees what was said before it.
+            lane.Narrow(together, lane.Tenants[2]);
+            var narrow = Ask(together);
+            lane.Widen(together);
+            (await Seen(together)).ShouldBe(Tenants(ours));
+            narrow.Value.ShouldBe(Tenants(ours[2]));
+
+            // Who appends sees all of them again: what is folded of several tenants is written at once.
+            lane.Narrow(together, lane.Tenants[0]);
+            await together.Send(stopping);
+            await lane.Append([.. lane.Tenants.Zip(ours).Select(it => (it.First, Credit(it.Second)))], stopping);
+            (await Seen(together)).ShouldBe(Tenants(ours));
+            return true;
+        }, Cancellation);
+        (await Task.WhenAll(ours.Select(View))).ShouldAllBe(view => view!.Cents == 7);
+
+        static IReadOnlyList<StreamAppend> Credit(StreamId account) => [new(account, 1, [Credited(7)])];
+
+        Guid[] Tenants(params StreamId[] of) => [.. of.Select(account => account.TenantId).Order()];
+
+        Answer<IReadOnlyList<Guid>> Ask(RoundTrip together) => together.Rows(
+            $"select tenant_id from {world.Schema}.accounts order by tenant_id", row => row.GetGuid(0));
+
+        async Task<IReadOnlyList<Guid>> Seen(RoundTrip together)
+        {
+            var seen = Ask(together);
+            await together.Send(Cancellation);
+            return seen.Value;
+        }
+    }
+
+    [Fact]
     public async Task An_async_projection_catches_up_over_all_lanes_and_follows()
     {
         var tenants = Enumerable.Range(0, 20).Select(_ => Guid.CreateVersion7()).ToList();

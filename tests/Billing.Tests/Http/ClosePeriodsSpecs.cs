@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Microsoft.Extensions.DependencyInjection;
 using NodaTime;
+using Npgsql;
 using Platform.Billing.Invoices;
 using Platform.Billing.Recurring;
 using Platform.Billing.Tests.Usage;
@@ -92,6 +93,25 @@ public sealed class ClosePeriodsSpecs(OwnBillingHost billing) : IClassFixture<Ow
 
         var numbers = await billing.Strings("select data ->> 'number' from billing.invoices order by 1");
         numbers.ShouldBe(Enumerable.Range(1, numbers.Length).Select(i => $"2026-{i:000000}"));
+    }
+
+    [Fact]
+    public async Task Numbers_for_several_tenants_go_by_their_order_in_the_series_of_each_issuer()
+    {
+        var (live, other) = (await billing.NewTenant(), await billing.NewTenant());
+        var sandbox = await billing.NewTenant(sandboxAt: "2026-02-15T00:00:00Z");
+        await using var connection = new NpgsqlConnection(billing.OwnerConnection);
+        await connection.OpenAsync(BillingHost.Cancellation);
+        await using var transaction = await connection.BeginTransactionAsync(BillingHost.Cancellation);
+        var together = new RoundTrip(connection);
+
+        // A year in which nothing else is numbered.
+        var first = InvoiceNumbers.Next(together, [other.Id, sandbox.Id, live.Id], 2999);
+        var then = InvoiceNumbers.Next(together, [live.Id, other.Id], 2999);
+        await together.Send(BillingHost.Cancellation);
+
+        first.Value.ShouldBe(["2999-000001", "TEST-2999-000001", "2999-000002"]);
+        then.Value.ShouldBe(["2999-000003", "2999-000004"]);
     }
 
     [Fact]

@@ -147,6 +147,29 @@ public sealed class UsageIdentitySpecs(BillingHost billing)
         (await billing.Count("usage_conflicts", tenant.Id)).ShouldBe(1);
     }
 
+    [Theory]
+    [InlineData(1, 1)]
+    [InlineData(12, 5)]   // fewer than are looked at one by one
+    [InlineData(90, 30)]  // more
+    public async Task Old_events_among_many_new_ones_are_known_again_wherever_they_come(int repeats, int changed)
+    {
+        var (tenant, catalog) = (await billing.NewTenant(), await billing.NewCatalog());
+        // Ids that begin with their time: years before and after the new ones, and among them.
+        string[] old = [.. Enumerable.Range(0, repeats + changed).Select(i => Id(2000 + i % 40, i % 7))];
+        await tenant.Partner.Post("/v1/usage/events", old.Select(id => Call(id, calls: 1)).ToArray());
+
+        var sent = old.Select((id, i) => Call(id, calls: i < repeats ? 1 : 2))
+            .Concat(Enumerable.Range(0, 900).Select(i => Call(Id(2024, i % 60), calls: 1)));
+        var answer = (await tenant.Partner.Post("/v1/usage/events", Shuffled([.. sent], seed: repeats).ToArray())).Json;
+
+        answer.GetProperty("accepted").GetInt32().ShouldBe(900);
+        answer.GetProperty("duplicates").GetInt32().ShouldBe(repeats);
+        answer.GetProperty("conflicts").GetInt32().ShouldBe(changed);
+        (await Total(tenant, catalog.Calls)).ShouldBe($"{900 + old.Length}");
+
+        static string Id(int year, int second) => $"{Guid.CreateVersion7(new(year, 1, 1, 0, 0, second, TimeSpan.Zero))}";
+    }
+
     [Fact]
     public async Task Who_holds_one_tenants_lane_cannot_take_usage_for_another()
     {
