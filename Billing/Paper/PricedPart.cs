@@ -110,22 +110,22 @@ public sealed record PricedPart(RatingStep? Step, decimal Quantity, string Unit,
 
     private static (decimal Quantity, string Unit, decimal UnitPrice) PriceOf(
         RatingStep step, InvoiceView.InvoiceLine line, decimal unitSize) => step switch
-    {
-        // Earlier invoices were rounded, so what they took is taken back to the cent.
-        { Step: StepKind.AlreadyBilled } => Once(Money.Round(step.Amount, line.Amount.Currency).Amount),
-        { Step: StepKind.Free, Quantity: { } units } => (units, line.Unit, 0),
-        { Step: StepKind.Unpriced, Events: { } events } => (events, Events, 0),
-        { FlatAmount: { } each, Events: { } events } => (events, Events, each),
-        { Step: StepKind.Packages or StepKind.BookPrice, Quantity: { } units, UnitAmount: { } each } =>
-            (units, unitSize == 1 ? line.Unit : $"{Decimals.Format(unitSize)} {line.Unit}", each),
+        {
+            // Earlier invoices were rounded, so what they took is taken back to the cent.
+            { Step: StepKind.AlreadyBilled } => Once(Money.Round(step.Amount, line.Amount.Currency).Amount),
+            { Step: StepKind.Free, Quantity: { } units } => (units, line.Unit, 0),
+            { Step: StepKind.Unpriced, Events: { } events } => (events, Events, 0),
+            { FlatAmount: { } each, Events: { } events } => (events, Events, each),
+            { Step: StepKind.Packages or StepKind.BookPrice, Quantity: { } units, UnitAmount: { } each } =>
+                (units, unitSize == 1 ? line.Unit : $"{Decimals.Format(unitSize)} {line.Unit}", each),
 
-        // What events are multiplied by has no unit that we know.
-        { Step: StepKind.Event, Quantity: { } times, UnitAmount: { } each } => (times, Count, each),
-        { Quantity: { } units, UnitAmount: { } each } => (units, line.Unit, each * (step.OverageFactor ?? 1)),
-        { Quantity: { } amount, Rate: { } rate } => (amount, line.Unit, rate),
-        { Step: StepKind.Overage, Quantity: { } spent } => (spent, line.Amount.Currency.Code, step.OverageFactor ?? 1),
-        _ => Once(step.Amount),
-    };
+            // What events are multiplied by has no unit that we know.
+            { Step: StepKind.Event, Quantity: { } times, UnitAmount: { } each } => (times, Count, each),
+            { Quantity: { } units, UnitAmount: { } each } => (units, line.Unit, each * (step.OverageFactor ?? 1)),
+            { Quantity: { } amount, Rate: { } rate } => (amount, line.Unit, rate),
+            { Step: StepKind.Overage, Quantity: { } spent } => (spent, line.Amount.Currency.Code, step.OverageFactor ?? 1),
+            _ => Once(step.Amount),
+        };
 
     private static (decimal Quantity, string Unit, decimal UnitPrice) Once(decimal amount) =>
         (amount < 0 ? -1 : 1, Count, Math.Abs(amount));
