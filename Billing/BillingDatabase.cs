@@ -163,6 +163,7 @@ public static class Sql
     public static NpgsqlParameter P(long[] value) => new NpgsqlParameter<long[]> { TypedValue = value };
     public static NpgsqlParameter P(int[] value) => new NpgsqlParameter<int[]> { TypedValue = value };
     public static NpgsqlParameter P(string[] value) => new NpgsqlParameter<string[]> { TypedValue = value };
+    public static NpgsqlParameter P(bool[] value) => new NpgsqlParameter<bool[]> { TypedValue = value };
     public static NpgsqlParameter P(Instant[] value) =>
         new NpgsqlParameter<DateTime[]> { TypedValue = [.. value.Select(it => it.ToDateTimeUtc())] };
     public static NpgsqlParameter P(Instant value) => new NpgsqlParameter<DateTime> { TypedValue = value.ToDateTimeUtc() };

@@ -28,10 +28,27 @@ internal sealed class EventRows(Database database, EventTypes events)
                 Value(stream.TenantId), Text(stream.Type), Value(stream.Id), Value(afterVersion));
     }
 
-    /// <summary>A whole stream as <see cref="FoldColumns"/>, for a transaction that sees the tenant's rows.</summary>
-    public (string Sql, NpgsqlParameter[] Parameters) OfStreamWithin(StreamId stream) => (
-        $"select {FoldColumns} from {database.Schema}.events where {OfStream} order by version",
-        [Value(stream.TenantId), Text(stream.Type), Value(stream.Id)]);
+    /// <summary>Whole streams, for a transaction that sees their tenants' rows.</summary>
+    public SharedQuery<StreamId, (string Type, byte[] Data)> OfStreams { get; } = new(
+        $"""
+        select place, type, data
+        from unnest($1, $2, $3) with ordinality asked (tenant_id, stream_type, stream_id, place)
+        cross join lateral (
+            select version, type, data from {database.Schema}.events event
+            where event.tenant_id = asked.tenant_id and event.stream_type = asked.stream_type and event.stream_id = asked.stream_id
+            offset 0) event
+        order by place, version
+        """,
+        streams =>
+        [
+            Value(streams.Select(stream => stream.TenantId).ToArray()), Value(streams.Select(stream => stream.Type).ToArray()),
+            Value(streams.Select(stream => stream.Id).ToArray()),
+        ],
+        row => (row.GetString(1), row.GetFieldValue<byte[]>(2)));
+
+    /// <summary>Folds a whole stream, read as one of <see cref="OfStreams"/>.</summary>
+    public Loaded<TState> Fold<TState, TEvent>(IReadOnlyList<(string Type, byte[] Data)> stream) where TState : IEvolve<TState, TEvent> =>
+        new(Platform.EventStore.Fold.After(TState.Initial, stream.Select(row => (TEvent)events.Deserialize(row.Type, row.Data))), stream.Count);
 
     /// <summary>Folds a whole stream, read as <see cref="FoldColumns"/>.</summary>
     public async Task<Loaded<TState>> Fold<TState, TEvent>(NpgsqlDataReader reader, CancellationToken cancellation)

@@ -43,8 +43,7 @@ public sealed class EventTransaction
         where TState : IEvolve<TState, TEvent>
     {
         RequireOwn(stream);
-        var (sql, parameters) = rows.OfStreamWithin(stream);
-        return together.Ask(sql, rows.Fold<TState, TEvent>, parameters);
+        return together.Ask(rows.OfStreams, stream, rows.Fold<TState, TEvent>);
     }
 
     /// <exception cref="VersionConflictException">The stream is not at the expected version.</exception>

@@ -12,6 +12,7 @@ public sealed class RoundTrip(NpgsqlConnection connection)
 
     private readonly List<NpgsqlBatchCommand> commands = [];
     private readonly List<Func<NpgsqlDataReader, CancellationToken, Task>> answers = [];
+    private readonly Dictionary<object, ISharedAsk> shared = [];
 
     /// <summary>Where it is sent.</summary>
     public NpgsqlConnection Connection => connection;
@@ -42,6 +43,20 @@ public sealed class RoundTrip(NpgsqlConnection connection)
             },
             parameters);
 
+    /// <summary>Adds one's part of a query that may be asked for others too: all of them are one statement, after those of the others.</summary>
+    public Answer<T> Ask<TAsked, TRow, T>(SharedQuery<TAsked, TRow> query, TAsked asked, Func<IReadOnlyList<TRow>, T> read)
+    {
+        if (!shared.TryGetValue(query, out var known))
+            shared.Add(query, known = new SharedAsk<TAsked, TRow>(query));
+        var answer = new Answer<T>();
+        ((SharedAsk<TAsked, TRow>)known).Add(asked, rows => answer.Value = read(rows));
+        return answer;
+    }
+
+    /// <inheritdoc cref="Ask{TAsked, TRow, T}(SharedQuery{TAsked, TRow}, TAsked, Func{IReadOnlyList{TRow}, T})"/>
+    public Answer<IReadOnlyList<TRow>> Ask<TAsked, TRow>(SharedQuery<TAsked, TRow> query, TAsked asked) =>
+        Ask(query, asked, rows => rows);
+
     /// <summary>Adds a statement without an answer: it has no <c>returning</c>.</summary>
     public void Write(string sql, params ReadOnlySpan<NpgsqlParameter> parameters) => Add(sql, parameters);
 
@@ -51,6 +66,9 @@ public sealed class RoundTrip(NpgsqlConnection connection)
     /// <summary>Sends everything that was added since it was last sent, if anything was.</summary>
     public async Task Send(CancellationToken cancellation)
     {
+        foreach (var query in shared.Values)
+            query.AddTo(this);
+        shared.Clear();
         if (commands.Count == 0)
             return;
 
@@ -81,6 +99,59 @@ public sealed class RoundTrip(NpgsqlConnection connection)
             command.Parameters.Add(parameter);
         commands.Add(command);
     }
+}
+
+/// <summary>
+/// A query about many things at once. A statement costs as much to begin as to read a few rows, so what several ask of one kind in a
+/// <see cref="RoundTrip"/> is asked together.
+/// </summary>
+/// <param name="sql">
+/// Reads what is asked from <c>unnest($1, …) with ordinality</c>; the first column of each row is the place of what it belongs to.
+/// </param>
+/// <param name="parameters">What is asked, as the columns of the unnest.</param>
+/// <param name="row">Reads the columns from the second on.</param>
+public sealed class SharedQuery<TAsked, TRow>(
+    string sql, Func<IReadOnlyList<TAsked>, NpgsqlParameter[]> parameters, Func<NpgsqlDataReader, TRow> row)
+{
+    internal string Sql => sql;
+
+    internal NpgsqlParameter[] Parameters(IReadOnlyList<TAsked> asked) => parameters(asked);
+
+    internal (int Place, TRow Row) Read(NpgsqlDataReader reader) => ((int)reader.GetInt64(0), row(reader));
+}
+
+internal interface ISharedAsk
+{
+    void AddTo(RoundTrip together);
+}
+
+internal sealed class SharedAsk<TAsked, TRow>(SharedQuery<TAsked, TRow> query) : ISharedAsk
+{
+    private readonly List<TAsked> asked = [];
+    private readonly List<Action<IReadOnlyList<TRow>>> answers = [];
+
+    public void Add(TAsked one, Action<IReadOnlyList<TRow>> answer)
+    {
+        asked.Add(one);
+        answers.Add(answer);
+    }
+
+    public void AddTo(RoundTrip together) => together.Ask(
+        query.Sql,
+        async (reader, cancellation) =>
+        {
+            var rows = new List<TRow>?[asked.Count];
+            while (await reader.ReadAsync(cancellation))
+            {
+                var (place, row) = query.Read(reader);
+                (rows[place - 1] ??= []).Add(row);
+            }
+
+            foreach (var (place, answer) in answers.Index())
+                answer(rows[place] ?? (IReadOnlyList<TRow>)[]);
+            return true;
+        },
+        query.Parameters(asked));
 }
 
 /// <summary>What a <see cref="RoundTrip"/> was asked.</summary>

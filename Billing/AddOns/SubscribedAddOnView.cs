@@ -24,6 +24,15 @@ public sealed record SubscribedAddOnView(
 {
     public const string Table = "subscribed_add_ons";
 
+    private static readonly SharedQuery<(TenantId Tenant, SubscriptionId Id), SubscribedAddOnView> ofSubscriptions = new(
+        """
+        select place, data from unnest($1, $2) with ordinality asked (tenant_id, subscription_id, place)
+        join billing.subscribed_add_ons added
+          on added.tenant_id = asked.tenant_id and data ->> 'subscription_id' = asked.subscription_id order by added.id
+        """,
+        asked => [Sql.P([.. asked.Select(it => it.Tenant.Value)]), Sql.P([.. asked.Select(it => it.Id.ToString())])],
+        row => JsonSerializer.Deserialize(row.GetFieldValue<byte[]>(1), Stored.Json<SubscribedAddOnView>())!);
+
     public static void Map(RouteGroupBuilder subscriptions) =>
         subscriptions.MapGet("/{id}/add-ons", List).WithName("ListSubscribedAddOns");
 
@@ -33,10 +42,7 @@ public sealed record SubscribedAddOnView(
 
     /// <summary>Those that a subscription ever had, oldest first, as they are in the transaction.</summary>
     public static Answer<IReadOnlyList<SubscribedAddOnView>> Of(RoundTrip together, TenantId tenant, SubscriptionId subscription) =>
-        together.Rows(
-            "select data from billing.subscribed_add_ons where tenant_id = $1 and data ->> 'subscription_id' = $2 order by id",
-            row => JsonSerializer.Deserialize(row.GetString(0), Stored.Json<SubscribedAddOnView>())!,
-            Sql.P(tenant.Value), Sql.P(subscription.ToString()));
+        together.Ask(ofSubscriptions, (tenant, subscription));
 
     private static async Task<Results<Ok<Page<SubscribedAddOnView>>, ProblemHttpResult>> List(
         SubscriptionId id, [AsParameters] PageQuery page, Caller caller, Documents documents, CancellationToken cancellation) =>

@@ -24,12 +24,22 @@ public sealed class Receivables : Projection
 
     public override Task Apply(IReadOnlyList<RecordedEvent> page, ProjectionTables tables, CancellationToken cancellation)
     {
+        // Invoices that are finalized one after the other, as in a close of many, are one statement.
+        var finalized = new List<(StreamId Stream, InvoiceFinalized Event)>();
         foreach (var recorded in page)
         {
-            if (Change(recorded, tables.Qualify(Table)) is { } change)
+            if (recorded.Data is InvoiceFinalized it)
+            {
+                finalized.Add((recorded.Stream, it));
+            }
+            else if (Change(recorded, tables.Qualify(Table)) is { } change)
+            {
+                Insert(finalized, tables);
                 tables.Write(change);
+            }
         }
 
+        Insert(finalized, tables);
         return Task.CompletedTask;
     }
 
@@ -69,16 +79,29 @@ public sealed class Receivables : Projection
         return (bool)(await command.ExecuteScalarAsync(cancellation))!;
     }
 
+    private static void Insert(List<(StreamId Stream, InvoiceFinalized Event)> finalized, ProjectionTables tables)
+    {
+        if (finalized.Count > 0)
+        {
+            tables.Write(
+                $"""
+                insert into {tables.Qualify(Table)} (tenant_id, invoice_id, currency, status, amount_due, due_at, scheduled_at)
+                select tenant_id, invoice_id, currency, 'finalized', amount_due, due_at, scheduled_at
+                from unnest($1, $2, $3, $4, $5, $6) each (tenant_id, invoice_id, currency, amount_due, due_at, scheduled_at)
+                """,
+                Sql.P([.. finalized.Select(it => it.Stream.TenantId)]), Sql.P([.. finalized.Select(it => it.Stream.Id)]),
+                Sql.P([.. finalized.Select(it => it.Event.Total.Currency.Code)]),
+                Sql.P([.. finalized.Select(it => it.Event.AmountDue.MinorUnits)]),
+                Sql.P([.. finalized.Select(it => it.Event.Terms.DueAt)]),
+                Sql.P([.. finalized.Select(it => it.Event.Terms.FirstStepAt(it.Event.At))]));
+            finalized.Clear();
+        }
+    }
+
     private static NpgsqlBatchCommand? Change(RecordedEvent recorded, string table)
     {
         return recorded.Data switch
         {
-            InvoiceFinalized it => Command(
-                $"""
-                insert into {table} (tenant_id, invoice_id, currency, status, amount_due, due_at, scheduled_at)
-                values ($1, $2, $3, 'finalized', $4, $5, $6)
-                """,
-                Sql.P(it.Total.Currency.Code), Sql.P(it.AmountDue.MinorUnits), Sql.P(it.Terms.DueAt), Sql.P(it.Terms.FirstStepAt(it.At))),
             InvoicePaymentRequested it => Set("payment_id = $3, check_at = $4", Sql.P(it.PaymentId.Value), Sql.P(it.CheckAt)),
             InvoicePaymentUnresolved it => Set("check_at = $3", Sql.P(it.CheckAt)),
             InvoicePaymentDeclined it => Set(Concluded, Sql.P(it.PaymentId.Value)),

@@ -1,6 +1,5 @@
 using System.Collections.Concurrent;
 using NodaTime;
-using Npgsql;
 using Platform.Billing.AddOns;
 using Platform.Billing.Catalog;
 using Platform.Billing.Rating;
@@ -14,22 +13,52 @@ namespace Platform.Billing.Invoices;
 /// <summary>One plan of a subscription and what it bills in the time in which it ran.</summary>
 public sealed record BilledPlan(PlanSpan Span, PlanTerms Terms, IReadOnlyList<BilledMeter> Meters, ProductId? ProductId)
 {
-    /// <summary>What is owed for a period, and for usage that came late in the time of any plan, the newest plan first.</summary>
-    /// <param name="together">Its transaction sees the tenant's rows once it is sent, which this does.</param>
-    /// <param name="period">The period to close.</param>
-    /// <param name="used">Its use on time; without length once the subscription has ended.</param>
-    public static async Task<IReadOnlyList<RatedLine>> Rate(
-        RoundTrip together, TenantId tenant, SubscriptionId id, Subscription subscription, IReadOnlyList<BilledPlan> plans,
-        BillingPeriod period, BillingPeriod used, long through, CancellationToken cancellation)
+    /// <summary>The event types that the plan's charges read, in the time in which it ran.</summary>
+    /// <param name="after">The ledger position of the subscription's close before.</param>
+    public IEnumerable<BilledType> Types(BillingPeriod used, long after) => Meters.Select(meter => meter.Definition.EventType).Distinct()
+        .Select(type => new BilledType(type, Ran(used).Start, Ran(used).End, used, after));
+
+    /// <summary>When it ran, up to the end of what is invoiced.</summary>
+    public BillingPeriod Ran(BillingPeriod used) => new(Span.Start, Span.End ?? used.End);
+}
+
+/// <summary>
+/// What is owed for a period of a subscription, and for usage that came late in the time of any of its plans, in two steps, so that several
+/// share round trips: <see cref="Ask"/>, and <see cref="Rate"/> once that is sent.
+/// </summary>
+/// <param name="plans">All that it was on, oldest first.</param>
+/// <param name="period">The period to close.</param>
+/// <param name="used">Its use on time; without length once the subscription has ended.</param>
+/// <param name="through">The newest ledger position to consider.</param>
+public sealed class BilledSubscription(
+    TenantId tenant, SubscriptionId id, Subscription subscription, IReadOnlyList<BilledPlan> plans, BillingPeriod period,
+    BillingPeriod used, long through)
+{
+    private readonly IReadOnlyList<(BilledPlan Plan, PeriodUsage Usage)> newestFirst =
+    [
+        .. plans.Reverse().Select(plan => (
+            plan, new PeriodUsage(tenant, id, subscription, plan.Ran(used), plan.Span, used, through, plan.Meters))),
+    ];
+
+    private Answer<IReadOnlyList<SubscribedAddOnView>>? addOns;
+
+    public void Ask(RoundTrip together)
+    {
+        addOns = SubscribedAddOnView.Of(together, tenant, id);
+        foreach (var (_, usage) in newestFirst)
+            usage.Ask(together);
+    }
+
+    /// <returns>Of the newest plan first.</returns>
+    /// <param name="together">For what is found to be needed beside, which it sends.</param>
+    public async Task<IReadOnlyList<RatedLine>> Rate(RoundTrip together, CancellationToken cancellation)
     {
         var zone = DateTimeZoneProviders.Tzdb[subscription.TimeZone];
         var whole = BillingPeriods.Containing(period.Start, subscription.Cycle, zone);
         var lines = new List<RatedLine>();
-        var addOns = SubscribedAddOnView.Of(together, tenant, id);
-        foreach (var plan in plans.Reverse())
+        foreach (var (plan, read) in newestFirst)
         {
-            var usage = await PeriodUsage.Read(
-                together, tenant, id, subscription, plan.Ran(used), plan.Span, used, through, plan.Meters, cancellation);
+            var usage = await read.Read(together, cancellation);
             var rated = plan.Span.End is null
                 ? RatePeriod.Rate(plan.Terms, period, whole, zone, usage, subscription.PlanEndsAt(period.End), subscription.FeeOf(period))
                 : RatePeriod.RateLate(plan.Terms, usage);
@@ -38,19 +67,9 @@ public sealed record BilledPlan(PlanSpan Span, PlanTerms Terms, IReadOnlyList<Bi
 
         // Add-ons end with the subscription; what is billed later is late usage alone.
         if (subscription.EndedAt is null)
-        {
-            lines.AddRange(RateAddOns.Lines(addOns.Value, period, whole, zone).Select(line => line with { SubscriptionId = id }));
-        }
-
+            lines.AddRange(RateAddOns.Lines(addOns!.Value, period, whole, zone).Select(line => line with { SubscriptionId = id }));
         return lines;
     }
-
-    /// <summary>The event types that the plan's charges read, in the time in which it ran.</summary>
-    /// <param name="after">The ledger position of the subscription's close before.</param>
-    public IEnumerable<BilledType> Types(BillingPeriod used, long after) => Meters.Select(meter => meter.Definition.EventType).Distinct()
-        .Select(type => new BilledType(type, Ran(used).Start, Ran(used).End, used, after));
-
-    private BillingPeriod Ran(BillingPeriod used) => new(Span.Start, Span.End ?? used.End);
 }
 
 /// <summary>

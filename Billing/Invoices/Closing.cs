@@ -27,8 +27,8 @@ public sealed class InvoiceParts(
 
 /// <summary>
 /// One tenant's close of periods that end at one instant, step by step, so that the steps of several tenants share round trips:
-/// <see cref="Ask"/>, <see cref="Compose"/>, <see cref="Appends"/>, <see cref="RecordEntitlements"/>. Until the appends each round trip is
-/// narrowed to the tenant.
+/// <see cref="Ask"/>, <see cref="Decide"/>, <see cref="Compose"/>, <see cref="Bind"/>, <see cref="Appends"/>,
+/// <see cref="RecordEntitlements"/>. What it asks beside them is narrowed to the tenant.
 /// </summary>
 /// <param name="Ids">The subscriptions whose periods end.</param>
 /// <param name="RequestId">Who asks to end the period now.</param>
@@ -40,9 +40,8 @@ internal sealed record Closing(
     private sealed record Ending(
         SubscriptionId Id, Subscription Subscription, long Version, ClosePeriod.Command Command, IReadOnlyList<SubscriptionEvent> Events);
 
-    /// <param name="Tree">What proves the events that it counts.</param>
     private sealed record Made(
-        InvoiceContent Content, UsageTreeHead Tree, Invoice Draft, IReadOnlyList<InvoiceEvent> Drafted,
+        InvoiceContent Content, Invoice Draft, IReadOnlyList<InvoiceEvent> Drafted,
         IReadOnlyList<CreditPart> CreditParts, PaymentTerms Terms,
         IReadOnlyList<(Discount Discount, Answer<Loaded<CouponRedemption>> Redemption)> Redemptions);
 
@@ -50,11 +49,16 @@ internal sealed record Closing(
         Answer<IReadOnlyList<UsageWatermark>> Marks, Answer<InvoiceTerms.Records> Terms, Answer<Loaded<Tenant>> Tenant,
         Answer<Loaded<Wallet>> Wallet, IReadOnlyList<(SubscriptionId Id, Answer<Loaded<Subscription>> Loaded)> Subscriptions);
 
+    private sealed record Ended(IReadOnlyList<Ending> Endings, ComposeInvoice.Asked Asked);
+
     private readonly InvoiceId invoiceId = InvoiceId.New();
     private readonly List<StreamAppend> appends = [];
     private readonly List<SubscriptionEvent> follow = [];
     private Asked? asked;
+    private Ended? ended;
     private Made? made;
+    private Func<IReadOnlyList<InvoicedUsage.CountedHour>>? countedHours;
+    private UsageTreeHead? tree;
     private Instant at;
 
     public TenantId Tenant { get; } = new(Transaction.TenantId);
@@ -74,7 +78,6 @@ internal sealed record Closing(
     /// <summary>Reads what does not depend on anything.</summary>
     public void Ask(RoundTrip together)
     {
-        Lane.Narrow(together, Transaction);
         asked = new(
             UsageWatermark.Of(together, Tenant), InvoiceTerms.OfTenant(together, Tenant),
             Transaction.Load<Tenant, TenantEvent>(Tenants.Tenant.Stream(Tenant), together),
@@ -82,15 +85,12 @@ internal sealed record Closing(
             [.. Ids.Select(id => (id, Transaction.Load<Subscription, SubscriptionEvent>(Subscription.Stream(Tenant, id), together)))]);
     }
 
-    /// <summary>Decides which periods end and composes their invoice.</summary>
-    /// <param name="together">Takes what is written beside the events; not sent here.</param>
-    public async Task Compose(RoundTrip together, CancellationToken cancellation)
+    /// <summary>Decides where the periods end, and asks what their invoice is composed of.</summary>
+    public async Task Decide(RoundTrip together, CancellationToken cancellation)
     {
-        var (marks, payer) = (asked!.Marks.Value, asked.Tenant.Value.State);
+        var marks = asked!.Marks.Value;
         var newest = UsageWatermark.NewestOf(marks);
-        at = payer.Clock ?? Parts.Now;
-
-        // 1 decide where the periods end
+        at = asked.Tenant.Value.State.Clock ?? Parts.Now;
         var endings = new List<Ending>();
         foreach (var (id, loaded) in asked.Subscriptions)
         {
@@ -118,26 +118,38 @@ internal sealed record Closing(
         // The oldest subscription stands first on the invoice.
         endings = [.. endings.OrderBy(ending => ending.Subscription.Plans[0].Start).ThenBy(ending => ending.Id.Value)];
 
-        // 2 compose the invoice, from roll-ups that know all of the ledger
-        var through = endings.Max(ending => ending.Command.UsageThrough);
-        var reading = new RoundTrip(Transaction.Connection);
-        Lane.Narrow(reading, Transaction);
+        // It is composed from roll-ups that know all of the ledger.
+        var beside = Beside();
         foreach (var ending in endings)
         {
             var billed = await Parts.Plans.Of(Tenant, ending.Subscription, cancellation);
             await Parts.RollUp.CatchUp(
-                reading, Tenant, marks, [.. billed.SelectMany(plan => plan.Meters).Select(meter => meter.Definition)], cancellation);
+                beside, Tenant, marks, [.. billed.SelectMany(plan => plan.Meters).Select(meter => meter.Definition)], cancellation);
         }
 
+        ended = new(
+            endings,
+            await Parts.Compose.Ask(
+                together, Tenant, [.. endings.Select(Period)], endings.Max(ending => ending.Command.UsageThrough), cancellation));
+    }
+
+    /// <summary>Composes the invoice, and asks what proves the events that it counts.</summary>
+    /// <param name="together">Takes what is asked for the next step.</param>
+    public async Task Compose(RoundTrip together, CancellationToken cancellation)
+    {
+        if (ended is null)
+            return;
+
+        // 1 compose it
+        var (endings, payer) = (ended.Endings, asked!.Tenant.Value.State);
         var content = await Parts.Compose.Compose(
-            reading, Tenant, [.. endings.Select(Period)],
-            await InvoiceTerms.KnownAt(at, asked.Terms.Value, Parts.Documents, cancellation), through, cancellation);
+            Beside(), ended.Asked, await InvoiceTerms.KnownAt(at, asked.Terms.Value, Parts.Documents, cancellation), cancellation);
 
         // Another runner has invoiced what had come to the threshold.
         if (Threshold is { } bound && !InvoiceAtThreshold.IsReached(bound, content?.Lines ?? []))
             return;
 
-        // 3 where nothing came late, say so and make no invoice of it
+        // 2 where nothing came late, say so and make no invoice of it
         foreach (var ending in endings)
         {
             var events = ending.Events;
@@ -162,28 +174,39 @@ internal sealed record Closing(
         if (content is null)
             return;
 
-        // 4 bind the events that it counts, so that each can be proved
+        // 3 bind the events that it counts, so that each can be proved
         await SealUsage.CatchUp(
-            Transaction, marks, content.Usage.Types.Select(it => it.Type).ToHashSet(StringComparer.Ordinal), cancellation);
-        var tree = await UsageTree.OfSeals(Transaction.Connection, Tenant, content.Usage, cancellation);
-        Lane.Narrow(together, Transaction);
-        tree.Record(together, Tenant, invoiceId);
+            Beside(), Tenant, asked.Marks.Value, content.Usage.Types.Select(it => it.Type).ToHashSet(StringComparer.Ordinal), cancellation);
+        countedHours = content.Usage.CountedHours(together, Tenant);
+
+        // 4 let credit pay what it can, or take in what is owed to the tenant
         var draft = DraftInvoice.Decide(new(invoiceId, Tenant, content, at, Threshold is not null), Invoice.Initial);
         var invoice = Fold.After(Invoice.Initial, draft.Events);
 
-        // 5 let credit pay what it can, or take in what is owed to the tenant
         var (wallet, walletVersion) = asked.Wallet.Value;
         var settled = SettleInvoice.Decide(new(invoiceId, invoice.Total, at), wallet);
         if (settled.Events.Count > 0)
             appends.Add(new(Wallet.Stream(Tenant), walletVersion, settled.Events));
 
         made = new(
-            content, tree.Head, invoice, draft.Events, [.. settled.Events.OfType<CreditConsumed>().SelectMany(it => it.Parts)],
+            content, invoice, draft.Events, [.. settled.Events.OfType<CreditConsumed>().SelectMany(it => it.Parts)],
             PaymentTerms.Of(payer.Settings, payer.TimeZone, at),
             [
                 .. content.Discounts.Select(discount => (discount, Transaction.Load<CouponRedemption, CouponRedemptionEvent>(
                     CouponRedemption.Stream(Tenant, discount.Coupon.RedemptionId), together))),
             ]);
+    }
+
+    /// <summary>Makes the tree over the events that it counts.</summary>
+    /// <param name="together">Takes what is written beside the events; not sent here.</param>
+    public async Task Bind(RoundTrip together, CancellationToken cancellation)
+    {
+        if (made is null)
+            return;
+
+        var bound = await UsageTree.OfSeals(Beside(), Tenant, made.Content.Usage, countedHours!(), cancellation);
+        bound.Record(together, Tenant, invoiceId);
+        tree = bound.Head;
     }
 
     /// <summary>What is to be recorded, and the message that tells of it.</summary>
@@ -199,7 +222,7 @@ internal sealed record Closing(
                 [new RedemptionApplied(invoiceId, made.Content.CalendarEnd, discount.Amount, at)]));
         }
 
-        var final = FinalizeInvoice.Decide(new(Number!, made.Tree, made.Terms, made.CreditParts, at), made.Draft);
+        var final = FinalizeInvoice.Decide(new(Number!, tree!, made.Terms, made.CreditParts, at), made.Draft);
         appends.Add(new(Invoice.Stream(Tenant, invoiceId), ExpectedVersion: 0, [.. made.Drafted, .. final.Events]));
         Transaction.Publish(new Messages.InvoiceFinalized(
             invoiceId, Tenant, [.. made.Content.Periods.Select(it => it.SubscriptionId)], Number!,
@@ -210,6 +233,14 @@ internal sealed record Closing(
     /// <summary>A period that ends may take with it what a plan granted.</summary>
     public Task RecordEntitlements(CancellationToken cancellation) =>
         Entitlements.RecordEntitlements.After(follow, Transaction, Parts.Documents, at, cancellation);
+
+    // What is asked here is of this tenant alone.
+    private RoundTrip Beside()
+    {
+        var beside = new RoundTrip(Transaction.Connection);
+        Lane.Narrow(beside, Transaction);
+        return beside;
+    }
 
     private static Instant? NextEnd(IEnumerable<SubscriptionEvent> events) => events.Min(it => it switch
     {

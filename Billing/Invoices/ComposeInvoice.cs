@@ -55,6 +55,10 @@ public sealed record InvoiceContent(
 /// </summary>
 public sealed class ComposeInvoice(BilledPlans billedPlans)
 {
+    /// <summary>Between the steps of one invoice.</summary>
+    public sealed record Asked(
+        IReadOnlyList<(EndingPeriod Period, IReadOnlyList<BilledPlan> Plans, BilledSubscription Subscription)> Billed, long Through);
+
     /// <param name="together">Its transaction sees the tenant's rows once it is sent, which this does.</param>
     /// <param name="terms">By what the lines are discounted and taxed.</param>
     /// <param name="through">The newest ledger position to consider.</param>
@@ -63,15 +67,38 @@ public sealed class ComposeInvoice(BilledPlans billedPlans)
         RoundTrip together, TenantId tenant, IReadOnlyList<EndingPeriod> ending, InvoiceTerms terms, long through,
         CancellationToken cancellation)
     {
-        // 1 rate each subscription's use and fees
-        var (periods, lines, types, currency) = (new List<EndingPeriod>(), new List<RatedLine>(), new List<BilledType>(), default(Currency));
+        var asked = await Ask(together, tenant, ending, through, cancellation);
+        await together.Send(cancellation);
+        return await Compose(together, asked, terms, cancellation);
+    }
+
+    /// <summary>The first step, so that several share a round trip: asks what the invoice is composed of.</summary>
+    public async Task<Asked> Ask(
+        RoundTrip together, TenantId tenant, IReadOnlyList<EndingPeriod> ending, long through, CancellationToken cancellation)
+    {
+        var billed = new List<(EndingPeriod, IReadOnlyList<BilledPlan>, BilledSubscription)>();
         foreach (var it in ending)
         {
             var plans = await billedPlans.Of(tenant, it.Subscription, cancellation);
+            var subscription = new BilledSubscription(tenant, it.SubscriptionId, it.Subscription, plans, it.Period, it.Used, through);
+            subscription.Ask(together);
+            billed.Add((it, plans, subscription));
+        }
+
+        return new(billed, through);
+    }
+
+    /// <summary>The second step, once what was asked is sent.</summary>
+    /// <inheritdoc cref="Compose(RoundTrip, TenantId, IReadOnlyList{EndingPeriod}, InvoiceTerms, long, CancellationToken)"/>
+    public async Task<InvoiceContent?> Compose(RoundTrip together, Asked asked, InvoiceTerms terms, CancellationToken cancellation)
+    {
+        // 1 rate each subscription's use and fees
+        var (periods, lines, types, currency) = (new List<EndingPeriod>(), new List<RatedLine>(), new List<BilledType>(), default(Currency));
+        foreach (var (it, plans, billed) in asked.Billed)
+        {
             IReadOnlyList<RatedLine> rated =
             [
-                .. await BilledPlan.Rate(
-                    together, tenant, it.SubscriptionId, it.Subscription, plans, it.Period, it.Used, through, cancellation),
+                .. await billed.Rate(together, cancellation),
                 .. await billedPlans.InAdvance(it.SubscriptionId, it.Subscription, it.Period.End, cancellation),
             ];
             if (it.Subscription.EndedAt is not null && rated.Count == 0)
@@ -87,6 +114,6 @@ public sealed class ComposeInvoice(BilledPlans billedPlans)
             return null;
 
         // 2 discount and tax the lines
-        return DiscountAndTax.Of(new(periods, currency, lines, Discounts: [], Taxes: [], new(types, through)), terms);
+        return DiscountAndTax.Of(new(periods, currency, lines, Discounts: [], Taxes: [], new(types, asked.Through)), terms);
     }
 }

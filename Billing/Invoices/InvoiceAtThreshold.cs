@@ -139,9 +139,11 @@ public sealed class InvoiceAtThreshold(
     {
         var through = await PeriodUsage.NewestPosition(connection, tenant, cancellation);
         var slice = new BillingPeriod(running.Subscription.PeriodStart, at);
-        var lines = await BilledPlan.Rate(
-            new(connection), tenant, running.Id, running.Subscription, running.Plans, slice, slice, through, cancellation);
-        return IsReached(running.Threshold, lines);
+        var billed = new BilledSubscription(tenant, running.Id, running.Subscription, running.Plans, slice, slice, through);
+        var together = new RoundTrip(connection);
+        billed.Ask(together);
+        await together.Send(cancellation);
+        return IsReached(running.Threshold, await billed.Rate(together, cancellation));
     }
 
     private sealed record Running(SubscriptionId Id, Subscription Subscription, IReadOnlyList<BilledPlan> Plans, Money Threshold);

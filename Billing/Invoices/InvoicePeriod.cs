@@ -108,12 +108,14 @@ public sealed class InvoicePeriod(EventStore.EventStore store, InvoiceParts part
             closing.Ask(together);
         await together.Send(cancellation);
 
-        // 2 compose each invoice; what it writes beside its events goes with the numbers
+        // 2 decide where the periods end, compose each invoice, and bind what it counts
+        await Step((closing, next) => closing.Decide(next, cancellation));
+        await Step((closing, next) => closing.Compose(next, cancellation));
+        lane.Widen(together);
         foreach (var closing in closings)
-            await closing.Compose(together, cancellation);
+            await closing.Bind(together, cancellation);
 
         // 3 take the numbers and record everything: every other close waits from here to the commit
-        lane.Widen(together);
         var asked = closings.Where(closing => closing.MakesInvoice).GroupBy(closing => closing.Year).OrderBy(year => year.Key)
             .Select(year => (
                 Closings: year, Numbers: InvoiceNumbers.Next(together, [.. year.Select(closing => closing.Tenant)], year.Key)))
@@ -124,5 +126,13 @@ public sealed class InvoicePeriod(EventStore.EventStore store, InvoiceParts part
         await lane.Append([.. closings.Select(closing => closing.Appends()).Where(it => it.Appends.Count > 0)], cancellation);
         foreach (var closing in closings)
             await closing.RecordEntitlements(cancellation);
+
+        async Task Step(Func<Closing, RoundTrip, Task> take)
+        {
+            foreach (var closing in closings)
+                await take(closing, together);
+            lane.Widen(together);
+            await together.Send(cancellation);
+        }
     }
 }

@@ -17,6 +17,19 @@ public sealed record InvoiceTerms(
     /// <summary>What a tenant redeemed and how it is taxed, whenever that was.</summary>
     public sealed record Records(IReadOnlyList<RedeemedCoupon> Redeemed, TaxProfileView? Profile);
 
+    // A coupon or a profile each.
+    private static readonly SharedQuery<TenantId, object> ofTenants = new(
+        $"""
+        with asked as materialized (select * from unnest($1) with ordinality asked (tenant_id, place))
+        select place, true, data from asked join billing.{RedeemedCoupon.Table} using (tenant_id)
+        union all
+        select place, false, data from asked join billing.{TaxProfileView.Table} using (tenant_id)
+        """,
+        tenants => [Sql.P([.. tenants.Select(it => it.Value)])],
+        row => row.GetBoolean(1)
+            ? JsonSerializer.Deserialize(row.GetFieldValue<byte[]>(2), Stored.Json<RedeemedCoupon>())!
+            : JsonSerializer.Deserialize(row.GetFieldValue<byte[]>(2), Stored.Json<TaxProfileView>())!);
+
     /// <summary>As they are known to an invoice that is made now.</summary>
     /// <param name="connection">Its transaction sees the tenant's rows.</param>
     /// <param name="now">The tenant's time.</param>
@@ -48,26 +61,7 @@ public sealed record InvoiceTerms(
     }
 
     public static Answer<Records> OfTenant(RoundTrip together, TenantId tenant) => together.Ask(
-        $"""
-        select true, data from billing.{RedeemedCoupon.Table} where tenant_id = $1
-        union all
-        select false, data from billing.{TaxProfileView.Table} where tenant_id = $1
-        """,
-        async (row, cancellation) =>
-        {
-            var (redeemed, profile) = (new List<RedeemedCoupon>(), default(TaxProfileView));
-            while (await row.ReadAsync(cancellation))
-            {
-                var data = row.GetFieldValue<byte[]>(1);
-                if (row.GetBoolean(0))
-                    redeemed.Add(JsonSerializer.Deserialize(data, Stored.Json<RedeemedCoupon>())!);
-                else
-                    profile = JsonSerializer.Deserialize(data, Stored.Json<TaxProfileView>());
-            }
-
-            return new Records(redeemed, profile);
-        },
-        Sql.P(tenant.Value));
+        ofTenants, tenant, rows => new Records([.. rows.OfType<RedeemedCoupon>()], rows.OfType<TaxProfileView>().SingleOrDefault()));
 
     private static async Task<Records> OfTenant(NpgsqlConnection connection, TenantId tenant, CancellationToken cancellation)
     {

@@ -99,62 +99,84 @@ public sealed record InvoicedUsage(IReadOnlyList<BilledType> Types, long Through
         order by counted.type collate "C", counted.hour, counted.position, correction.position
         """;
 
-    // Parts of the hours that the periods touch, and hours of earlier time to which something was added; each by the place of the type.
-    private const string Bound =
-        """
-        select place::int - 1, false, seal.hour, seal.first_position, seal.size, seal.peaks
-        from unnest($2, $3, $4) with ordinality each (type, starts, ends, place)
-        join billing.usage_seals seal
-          on seal.tenant_id = $1 and seal.type = each.type and starts < ends
-         and seal.hour > starts - interval '1 hour' and seal.hour < ends
-        union all
-        select place::int - 1, true, seal.hour, null, null, null
-        from unnest($2, $5, $6, $7) with ordinality each (type, since, until, after, place)
-        join billing.usage_seals seal
-          on seal.tenant_id = $1 and seal.type = each.type and seal.last_position > after
-         and seal.hour > since - interval '1 hour' and seal.hour < until
-        """;
-
-    // Hours of which something was corrected, and the last position at which that was.
-    private const string Corrected =
-        """
-        select type, date_bin('1 hour', time, 'epoch'), max(position) from billing.usage_corrections
-        where tenant_id = $1 and type = any ($2) and position <= $3 group by 1, 2
-        """;
-
     /// <param name="Seal">What is bound of it already; null where the events of the hour are to be looked at.</param>
     public sealed record CountedHour(string Type, Instant Hour, SealedPart? Seal);
 
     public sealed record SealedPart(long FirstPosition, int Size, byte[] Root);
+
+    private sealed record BoundHour(bool IsLate, Instant Hour, SealedPart? Seal);
+
+    private sealed record CorrectedHour(Instant Hour, long Position);
+
+    // Parts of the hours that the periods touch, and hours of earlier time to which something was added.
+    private static readonly SharedQuery<(TenantId Tenant, BilledType Of), BoundHour> boundHours = new(
+        """
+        with asked as materialized (
+            select * from unnest($1, $2, $3, $4, $5, $6, $7) with ordinality
+                each (tenant_id, type, starts, ends, since, until, after, place))
+        select place, false, hour, first_position, size, peaks
+        from asked join billing.usage_seals seal
+          on seal.tenant_id = asked.tenant_id and seal.type = asked.type and starts < ends
+         and hour > starts - interval '1 hour' and hour < ends
+        union all
+        select place, true, hour, null, null, null
+        from asked join billing.usage_seals seal
+          on seal.tenant_id = asked.tenant_id and seal.type = asked.type and since < until and last_position > after
+         and hour > since - interval '1 hour' and hour < until
+        """,
+        asked =>
+        [
+            Sql.P([.. asked.Select(it => it.Tenant.Value)]), Sql.P([.. asked.Select(it => it.Of.Type)]),
+            Sql.P([.. asked.Select(it => it.Of.Starts)]), Sql.P([.. asked.Select(it => it.Of.Ends)]),
+            Sql.P([.. asked.Select(it => it.Of.Since)]), Sql.P([.. asked.Select(it => it.Of.LateUntil)]),
+            Sql.P([.. asked.Select(it => it.Of.After)]),
+        ],
+        row => new(row.GetBoolean(1), row.Instant(2), row.IsDBNull(3) ? null : Seal(row)));
+
+    // Hours of which something was corrected, and the last position at which that was.
+    private static readonly SharedQuery<(TenantId Tenant, BilledType Of, long Through), CorrectedHour> correctedHours = new(
+        """
+        select place, date_bin('1 hour', time, 'epoch'), max(position)
+        from unnest($1, $2, $3) with ordinality asked (tenant_id, type, through, place)
+        join billing.usage_corrections correction
+          on correction.tenant_id = asked.tenant_id and correction.type = asked.type and position <= through
+        group by 1, 2
+        """,
+        asked =>
+        [
+            Sql.P([.. asked.Select(it => it.Tenant.Value)]), Sql.P([.. asked.Select(it => it.Of.Type)]),
+            Sql.P([.. asked.Select(it => it.Through)]),
+        ],
+        row => new(row.Instant(1), row.GetInt64(2)));
 
     /// <summary>
     /// The hours that something is counted of, in the order of the tree. Those that lie wholly in a period, and of which nothing was
     /// corrected, count each part that the ledger has of them; of the others each event is to be looked at: where a period begins or ends,
     /// what came late, what was corrected. Read where the ledger is bound to its end.
     /// </summary>
-    public async Task<IReadOnlyList<CountedHour>> CountedHours(NpgsqlConnection connection, TenantId tenant, CancellationToken cancellation)
+    /// <returns>To be called once all that was asked is sent.</returns>
+    public Func<IReadOnlyList<CountedHour>> CountedHours(RoundTrip together, TenantId tenant)
     {
-        var together = new RoundTrip(connection);
-        var bound = together.Rows(
-            Bound,
-            row => (Of: Types[row.GetInt32(0)], IsLate: row.GetBoolean(1), Hour: row.Instant(2), Seal: row.IsDBNull(3) ? null : Seal(row)),
-            Sql.P(tenant.Value), Sql.P([.. Types.Select(it => it.Type)]), Sql.P([.. Types.Select(it => it.Starts)]),
-            Sql.P([.. Types.Select(it => it.Ends)]), Sql.P([.. Types.Select(it => it.Since)]), Sql.P([.. Types.Select(it => it.LateUntil)]),
-            Sql.P([.. Types.Select(it => it.After)]));
-        var corrections = together.Rows(
-            Corrected, row => (Type: row.GetString(0), Hour: row.Instant(1), Position: row.GetInt64(2)),
-            Sql.P(tenant.Value), Sql.P([.. Types.Select(it => it.Type)]), Sql.P(Through));
-        await together.Send(cancellation);
+        var asked = Types
+            .Select(of => (
+                Of: of, Bound: together.Ask(boundHours, (tenant, of)), Corrected: together.Ask(correctedHours, (tenant, of, Through))))
+            .ToList();
+        return () => HoursOf([.. asked.Select(it => (it.Of, it.Bound.Value, it.Corrected.Value))]);
+    }
 
-        var corrected = corrections.Value.Select(it => (it.Type, it.Hour)).ToHashSet();
-        var hours = bound.Value
-            .Select(it => new CountedHour(
-                it.Of.Type, it.Hour, !it.IsLate && it.Of.HasWhole(it.Hour) && !corrected.Contains((it.Of.Type, it.Hour)) ? it.Seal : null))
+    private static IReadOnlyList<CountedHour> HoursOf(
+        IReadOnlyList<(BilledType Of, IReadOnlyList<BoundHour> Bound, IReadOnlyList<CorrectedHour> Corrected)> found)
+    {
+        var corrected = found.SelectMany(it => it.Corrected, (it, change) => (it.Of.Type, change.Hour)).ToHashSet();
+        var hours = found
+            .SelectMany(it => it.Bound, (it, bound) => new CountedHour(
+                it.Of.Type, bound.Hour,
+                !bound.IsLate && it.Of.HasWhole(bound.Hour) && !corrected.Contains((it.Of.Type, bound.Hour)) ? bound.Seal : null))
             .Concat(
-                from it in corrections.Value
-                from of in Types
-                where of.Type == it.Type && (of.Touches(it.Hour) || (it.Position > of.After && of.TouchesLate(it.Hour)))
-                select new CountedHour(it.Type, it.Hour, Seal: null))
+                from it in found
+                from change in it.Corrected
+                where it.Of.Touches(change.Hour) || (change.Position > it.Of.After && it.Of.TouchesLate(change.Hour))
+                select new CountedHour(it.Of.Type, change.Hour, Seal: null))
             .ToLookup(it => it.Seal is not null);
 
         // What is found for several subscriptions, or reasons, comes as often.

@@ -39,8 +39,72 @@ public sealed record BilledMeter(
 /// price depends on its time or on single events, are measured over all that is billed of the calendar's period: a slice bills what it
 /// grew by, late usage what it changed by. Either way the lines of a period sum to what one invoice over it would have billed.
 /// </remarks>
-public static class PeriodUsage
+/// <param name="plan">When the plan ran whose meters these are: it bills that time alone, and its tiers begin with it.</param>
+/// <param name="span">The plan, with its billing periods.</param>
+/// <param name="period">The period to close.</param>
+/// <param name="through">The newest position to consider.</param>
+public sealed class PeriodUsage(
+    TenantId tenant, SubscriptionId id, Subscription subscription, BillingPeriod plan, PlanSpan span, BillingPeriod period, long through,
+    IReadOnlyList<BilledMeter> meters)
 {
+    private sealed record Asked(
+        Answer<Instant?> BilledFrom, Answer<IReadOnlyList<LateSlice>> Late, Answer<HashSet<string>> RolledUp);
+
+    /// <param name="Within">Whether something was learned of the slice itself, and not only of time before it.</param>
+    private sealed record LateSlice(BillingPeriod Slice, string Type, bool Within);
+
+    private static readonly SharedQuery<(TenantId Tenant, SubscriptionId Id, int Number, BillingPeriod Whole), Instant> firstBilled = new(
+        """
+        select place, min(starts_at)
+        from unnest($1, $2, $3, $4, $5) with ordinality asked (tenant_id, subscription_id, running, since, until, place)
+        join billing.billing_periods using (tenant_id, subscription_id)
+        where number < running and starts_at >= since and starts_at < until and starts_at < ends_at
+        group by place
+        """,
+        asked =>
+        [
+            Sql.P([.. asked.Select(it => it.Tenant.Value)]), Sql.P([.. asked.Select(it => it.Id.Value)]),
+            Sql.P([.. asked.Select(it => it.Number)]), Sql.P([.. asked.Select(it => it.Whole.Start)]),
+            Sql.P([.. asked.Select(it => it.Whole.End)]),
+        ],
+        row => row.Instant(1));
+
+    private static readonly SharedQuery<
+        (TenantId Tenant, SubscriptionId Id, int Number, BillingPeriod Plan, long After, long Through, Instant Before),
+        LateSlice> lateSlices = new(
+        """
+        with asked as materialized (
+            select * from unnest($1, $2, $3, $4, $5, $6, $7, $8) with ordinality
+                each (tenant_id, subscription_id, running, since, until, after, through, before, place)),
+        late as materialized (
+            select distinct place, type, time from asked
+            cross join lateral (
+                select type, time from billing.usage_entries entry
+                where entry.tenant_id = asked.tenant_id and position > after and position <= through and time < before offset 0) entry)
+        select place, starts_at, ends_at, type, bool_or(time >= starts_at)
+        from asked join billing.billing_periods using (tenant_id, subscription_id) join late using (place)
+        where number < running and starts_at >= since and starts_at < until and starts_at < ends_at and time < ends_at
+        group by place, starts_at, ends_at, type order by starts_at
+        """,
+        asked =>
+        [
+            Sql.P([.. asked.Select(it => it.Tenant.Value)]), Sql.P([.. asked.Select(it => it.Id.Value)]),
+            Sql.P([.. asked.Select(it => it.Number)]), Sql.P([.. asked.Select(it => it.Plan.Start)]),
+            Sql.P([.. asked.Select(it => it.Plan.End)]), Sql.P([.. asked.Select(it => it.After)]),
+            Sql.P([.. asked.Select(it => it.Through)]), Sql.P([.. asked.Select(it => it.Before)]),
+        ],
+        row => new(new(row.Instant(1), row.Instant(2)), row.GetString(3), row.GetBoolean(4)));
+
+    private readonly DateTimeZone zone = DateTimeZoneProviders.Tzdb[subscription.TimeZone];
+    private readonly bool runs = plan.Contains(period.Start);
+    private readonly Dictionary<(string Meter, BillingPeriod Time, long Position), Measured> measured = [];
+    private IReadOnlyList<(BilledMeter Meter, Answer<decimal?> Sum)> sums = [];
+    private Asked? asked;
+
+    private BillingPeriod Calendar => Whole(period.Start);
+
+    private Instant? RunningBilledFrom => asked!.BilledFrom.Value;
+
     /// <summary>The newest position of the tenant's ledger, events and corrections; 0 for an empty one.</summary>
     public static async Task<long> NewestPosition(NpgsqlConnection connection, TenantId tenant, CancellationToken cancellation)
     {
@@ -50,37 +114,45 @@ public static class PeriodUsage
         return UsageWatermark.NewestOf(marks.Value);
     }
 
-    /// <param name="together">Sent with what it asks.</param>
-    /// <param name="plan">When the plan ran whose meters these are: it bills that time alone, and its tiers begin with it.</param>
-    /// <param name="span">The plan, with its billing periods.</param>
-    /// <param name="period">The period to close.</param>
-    /// <param name="through">The newest position to consider.</param>
-    public static async Task<IReadOnlyList<MeteredQuantity>> Read(
-        RoundTrip together, TenantId tenant, SubscriptionId id, Subscription subscription, BillingPeriod plan, PlanSpan span,
-        BillingPeriod period, long through, IReadOnlyList<BilledMeter> meters, CancellationToken cancellation)
+    /// <summary>Where this period's calendar was billed from, what the ledger learned of closed windows, and the use of this one.</summary>
+    public void Ask(RoundTrip together)
     {
-        var zone = DateTimeZoneProviders.Tzdb[subscription.TimeZone];
-        var running = Whole(period.Start);
-        var runs = plan.Contains(period.Start);
-
-        // 1 where this period's calendar was billed from, and what the ledger learned of closed windows
-        var (from, late, rolledUp) = (BilledFrom(running), Late(), Measurement.RolledUp(together, tenant));
-        await together.Send(cancellation);
-        var runningBilledFrom = from.Value;
-
-        // 2 the use of the running period, of all meters at once
-        var measured = new Dictionary<(string Meter, BillingPeriod Time, long Position), Measured>();
+        asked = new(
+            BilledFrom(together, Calendar),
+            together.Ask(
+                lateSlices, (tenant, id, subscription.PeriodNumber, plan, subscription.UsageThrough, through, period.Start)),
+            Measurement.RolledUp(together, tenant));
         if (runs)
-            await MeasureAll([.. meters.SelectMany(RunningUse)]);
+        {
+            sums =
+            [
+                .. meters.Where(meter => meter.AddsUp && Hours.IsWhole(period.Start) && Hours.IsWhole(period.End))
+                    .Select(meter => (meter, Measurement.Sum(together, Scope(meter, period, through)))),
+            ];
+        }
+    }
 
-        // 3 what each meter bills
+    /// <summary>What each meter bills, once all that was asked is sent.</summary>
+    /// <param name="together">Sent before anything else is asked, and with it.</param>
+    public async Task<IReadOnlyList<MeteredQuantity>> Read(RoundTrip together, CancellationToken cancellation)
+    {
+        // 1 the use of the running period, of all meters at once
+        foreach (var (meter, sum) in sums)
+        {
+            if (sum.Value is { } quantity)
+                measured[(meter.Key, period, through)] = Measured.Units(quantity);
+        }
+
+        if (runs)
+            await MeasureAll([.. meters.SelectMany(RunningUse).Where(it => !measured.ContainsKey((it.Meter.Key, it.Time, it.Position)))]);
+
+        // 2 what each meter bills
         var quantities = new List<MeteredQuantity>();
-        var slices = late.Value.ToLookup(it => it.Meter, it => it.Slice);
-        foreach (var (place, meter) in meters.Index())
+        foreach (var meter in meters)
         {
             // Every quantity stands on what its period by the calendar was billed before, late reports before the running use.
             var billed = new Dictionary<BillingPeriod, Measured?>();
-            foreach (var window in await Reopened(meter, [.. slices[place]]))
+            foreach (var window in await Reopened(meter))
             {
                 var whole = Whole(window.Start);
                 var already = await AlreadyBilled(meter, whole);
@@ -92,7 +164,7 @@ public static class PeriodUsage
 
             if (runs)
             {
-                var already = await AlreadyBilled(meter, running);
+                var already = await AlreadyBilled(meter, Calendar);
                 var soFar = await Measure(meter, Running(meter), through);
                 var used = meter.AddsUp ? soFar.Quantity : soFar.Quantity - (already?.Quantity ?? 0);
                 quantities.Add(Metered(meter, used, period, isLate: false, soFar, already));
@@ -102,7 +174,7 @@ public static class PeriodUsage
             {
                 if (billed.TryGetValue(whole, out var known))
                     return known;
-                return (whole == running ? runningBilledFrom : await BilledFromNow(whole)) is { } start
+                return (whole == Calendar ? RunningBilledFrom : await BilledFromNow(whole)) is { } start
                     ? await Measure(of, BilledPart(start, whole), subscription.UsageThrough)
                     : null;
             }
@@ -110,42 +182,12 @@ public static class PeriodUsage
 
         return quantities;
 
-        // The part of the period by the calendar in which the plan ran.
-        BillingPeriod Whole(Instant at)
-        {
-            if (span.Trial)
-                return plan;
-            var calendar = BillingPeriods.Containing(at, span.Cycle, zone);
-            return new(Instant.Max(calendar.Start, plan.Start), Instant.Min(calendar.End, plan.End));
-        }
-
-        BillingPeriod Running(BilledMeter meter) => meter.AddsUp ? period : new(runningBilledFrom ?? period.Start, period.End);
-
-        IEnumerable<(BilledMeter Meter, BillingPeriod Time, long Position)> RunningUse(BilledMeter meter)
-        {
-            yield return (meter, Running(meter), through);
-            if (runningBilledFrom is { } start)
-                yield return (meter, BilledPart(start, running), subscription.UsageThrough);
-        }
-
-        // Closed periods follow each other without a gap: those of one period by the calendar begin here.
-        Answer<Instant?> BilledFrom(BillingPeriod whole) => together.Ask<Instant?>(
-            """
-            select starts_at from billing.billing_periods
-            where tenant_id = $1 and subscription_id = $2 and number < $3 and starts_at >= $4 and starts_at < $5 and starts_at < ends_at
-            order by starts_at limit 1
-            """,
-            async (row, token) => await row.ReadAsync(token) ? row.Instant(0) : null,
-            Sql.P(tenant.Value), Sql.P(id.Value), Sql.P(subscription.PeriodNumber), Sql.P(whole.Start), Sql.P(whole.End));
-
         async Task<Instant?> BilledFromNow(BillingPeriod whole)
         {
-            var answer = BilledFrom(whole);
+            var answer = BilledFrom(together, whole);
             await together.Send(cancellation);
             return answer.Value;
         }
-
-        BillingPeriod BilledPart(Instant billedFrom, BillingPeriod whole) => new(billedFrom, Instant.Min(whole.End, period.Start));
 
         async Task<Measured> Measure(BilledMeter meter, BillingPeriod time, long position)
         {
@@ -157,19 +199,20 @@ public static class PeriodUsage
         // One query for each, however many prices hold in that time, and one more where the price reads events.
         async Task MeasureAll(IReadOnlyList<(BilledMeter Meter, BillingPeriod Time, long Position)> wanted)
         {
+            if (wanted.Count == 0)
+                return;
+
+            await together.Send(cancellation);
             // Many events take long to read, and broken off they would take as long the next time.
             var reading = new RoundTrip(together.Connection) { TimeoutSeconds = 0 };
-            var asked = wanted.Select(it =>
+            var answers = wanted.Select(it =>
             {
-                var scope = new MeasuredScope(tenant, it.Meter.Definition, [.. it.Meter.Parts(it.Time, zone), it.Time.End], it.Position)
-                {
-                    Version = it.Meter.Version,
-                };
-                return (it.Meter, it.Time, it.Position, scope.Bounds, Cells: Measurement.Quantities(reading, scope, rolledUp.Value),
+                var scope = Scope(it.Meter, it.Time, it.Position);
+                return (it.Meter, it.Time, it.Position, scope.Bounds, Cells: Measurement.Quantities(reading, scope, asked!.RolledUp.Value),
                     Tallied: it.Meter.Events is { } events ? Measurement.Tally(reading, scope, events) : null);
             }).ToList();
             await reading.Send(cancellation);
-            foreach (var (meter, time, position, bounds, cells, tallied) in asked)
+            foreach (var (meter, time, position, bounds, cells, tallied) in answers)
             {
                 var uses = cells.Value.Where(cell => cell.Window is not null)
                     .Select(cell => new TimedUse(bounds[cell.Window!.Value - 1], cell.Quantity));
@@ -181,29 +224,13 @@ public static class PeriodUsage
             }
         }
 
-        // Closed windows of the plan that the ledger learned something about, by the place of the meter that reads it. A gauge's level holds
-        // on into all windows after it.
-        Answer<IReadOnlyList<(int Meter, BillingPeriod Slice)>> Late() => together.Rows(
-            """
-            with late as materialized (
-                select distinct type, time from billing.usage_entries
-                where tenant_id = $1 and type = any ($2) and position > $3 and position <= $4 and time < $5)
-            select place::int - 1, starts_at, ends_at
-            from unnest($2, $8) with ordinality meter (type, gauge, place), billing.billing_periods earlier
-            where tenant_id = $1 and subscription_id = $6 and number < $7 and starts_at >= $9 and starts_at < $10 and starts_at < ends_at
-              and exists (
-                select from late where late.type = meter.type and time < earlier.ends_at and (gauge or time >= earlier.starts_at))
-            order by starts_at
-            """,
-            row => (row.GetInt32(0), new BillingPeriod(row.Instant(1), row.Instant(2))),
-            Sql.P(tenant.Value), Sql.P([.. meters.Select(it => it.Definition.EventType)]), Sql.P(subscription.UsageThrough),
-            Sql.P(through), Sql.P(period.Start), Sql.P(id.Value), Sql.P(subscription.PeriodNumber),
-            new NpgsqlParameter<bool[]> { TypedValue = [.. meters.Select(it => it.Definition.Aggregation is Aggregation.WeightedSum)] },
-            Sql.P(plan.Start), Sql.P(plan.End));
-
-        // What of them is measured: each slice by itself, or all that is billed of the period by the calendar.
-        async Task<IReadOnlyList<BillingPeriod>> Reopened(BilledMeter meter, IReadOnlyList<BillingPeriod> slices)
+        // What is measured of slices that the ledger learned something about: each by itself, or all that is billed of the period by the
+        // calendar. A gauge's level holds on into all windows after it.
+        async Task<IReadOnlyList<BillingPeriod>> Reopened(BilledMeter meter)
         {
+            var isGauge = meter.Definition.Aggregation is Aggregation.WeightedSum;
+            var slices = asked!.Late.Value
+                .Where(it => it.Type == meter.Definition.EventType && (isGauge || it.Within)).Select(it => it.Slice).ToList();
             if (meter.AddsUp)
                 return slices;
             var parts = new List<BillingPeriod>();
@@ -212,6 +239,33 @@ public static class PeriodUsage
             return parts;
         }
     }
+
+    private MeasuredScope Scope(BilledMeter meter, BillingPeriod time, long position) =>
+        new(tenant, meter.Definition, [.. meter.Parts(time, zone), time.End], position) { Version = meter.Version };
+
+    // The part of the period by the calendar in which the plan ran.
+    private BillingPeriod Whole(Instant at)
+    {
+        if (span.Trial)
+            return plan;
+        var calendar = BillingPeriods.Containing(at, span.Cycle, zone);
+        return new(Instant.Max(calendar.Start, plan.Start), Instant.Min(calendar.End, plan.End));
+    }
+
+    private BillingPeriod Running(BilledMeter meter) => meter.AddsUp ? period : new(RunningBilledFrom ?? period.Start, period.End);
+
+    private IEnumerable<(BilledMeter Meter, BillingPeriod Time, long Position)> RunningUse(BilledMeter meter)
+    {
+        yield return (meter, Running(meter), through);
+        if (RunningBilledFrom is { } start)
+            yield return (meter, BilledPart(start, Calendar), subscription.UsageThrough);
+    }
+
+    // Closed periods follow each other without a gap: those of one period by the calendar begin here.
+    private Answer<Instant?> BilledFrom(RoundTrip together, BillingPeriod whole) => together.Ask(
+        firstBilled, (tenant, id, subscription.PeriodNumber, whole), rows => rows is [var start] ? start : (Instant?)null);
+
+    private BillingPeriod BilledPart(Instant billedFrom, BillingPeriod whole) => new(billedFrom, Instant.Min(whole.End, period.Start));
 
     private static MeteredQuantity Metered(
         BilledMeter meter, decimal quantity, BillingPeriod window, bool isLate, Measured measured, Measured? billed) =>

@@ -42,15 +42,18 @@ public sealed record UsageTree(InvoicedUsage Usage, IReadOnlyList<UsageTree.Tree
     /// The same from what is bound of whole hours already: only of hours that a period cuts, or of which something came late or was
     /// corrected, each event is read. In a transaction that holds the tenant's lane and has bound the ledger to its end.
     /// </summary>
+    /// <param name="together">Sent before events are read.</param>
+    /// <param name="hours">Those that it counts something of.</param>
     public static async Task<UsageTree> OfSeals(
-        NpgsqlConnection connection, TenantId tenant, InvoicedUsage usage, CancellationToken cancellation)
+        RoundTrip together, TenantId tenant, InvoicedUsage usage, IReadOnlyList<InvoicedUsage.CountedHour> hours,
+        CancellationToken cancellation)
     {
-        var hours = await usage.CountedHours(connection, tenant, cancellation);
         var parts = hours.Where(it => it.Seal is not null)
             .Select(it => new TreePart(new(it.Type, it.Hour, it.Seal!.Size), it.Seal.FirstPosition, it.Seal.Root)).ToList();
         if (hours.Where(it => it.Seal is null).Select(it => (it.Type, it.Hour)).ToList() is { Count: > 0 } looked)
         {
-            parts.AddRange(await PartsOf(usage.Leaves(connection, tenant, looked, cancellation), cancellation));
+            await together.Send(cancellation);
+            parts.AddRange(await PartsOf(usage.Leaves(together.Connection, tenant, looked, cancellation), cancellation));
             parts = [.. parts.OrderBy(it => it.Part.Type, StringComparer.Ordinal).ThenBy(it => it.Part.Hour).ThenBy(it => it.FirstPosition)];
         }
 

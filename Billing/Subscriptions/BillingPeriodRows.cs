@@ -24,6 +24,20 @@ public sealed class BillingPeriodRows : Projection
             where tenant.tenant_id = billing_periods.tenant_id), 0))
         """;
 
+    private static readonly SharedQuery<(TenantId Tenant, Instant AsOf, bool AfterGrace), (SubscriptionId Id, Instant End)> ended = new(
+        $"""
+        select place, subscription_id, ends_at
+        from unnest($1, $2, $3) with ordinality asked (tenant_id, as_of, after_grace, place)
+        join billing.billing_periods using (tenant_id)
+        where invoice_id is null and ends_at <= as_of and (not after_grace or ends_at + {Grace} <= as_of) order by ends_at
+        """,
+        asked =>
+        [
+            Sql.P([.. asked.Select(it => it.Tenant.Value)]), Sql.P([.. asked.Select(it => it.AsOf)]),
+            Sql.P([.. asked.Select(it => it.AfterGrace)]),
+        ],
+        row => (new(row.GetGuid(1)), row.Instant(2)));
+
     public override string Name => Table;
 
     public override IReadOnlyList<string> Tables => [Table];
@@ -32,15 +46,19 @@ public sealed class BillingPeriodRows : Projection
 
     public override Task Apply(IReadOnlyList<RecordedEvent> page, ProjectionTables tables, CancellationToken cancellation)
     {
+        // Periods that are closed one after the other, as in a close of many, are one statement.
+        var closed = new Dictionary<StreamId, PeriodClosed>();
         foreach (var recorded in page)
         {
+            if (recorded.Data is not PeriodClosed || closed.ContainsKey(recorded.Stream))
+                Close(closed, tables);
             switch (recorded.Data)
             {
                 case SubscriptionStarted it:
                     Opened(it.FirstNumber, it.StartedAt, it.PeriodEnd);
                     break;
                 case PeriodClosed it:
-                    Closed(it);
+                    closed.Add(recorded.Stream, it);
                     break;
                 case TrialEndChanged it:
                     EndsAt(it.TrialEnd);
@@ -71,18 +89,6 @@ public sealed class BillingPeriodRows : Projection
                 """,
                 Sql.P(recorded.Stream.TenantId), Sql.P(recorded.Stream.Id), Sql.P(number), Sql.P(start), Sql.P(end));
 
-            void Closed(PeriodClosed it) => tables.Write(
-                $"""
-                with closed as (
-                    update {tables.Qualify(Table)} set ends_at = $4, invoice_id = $5
-                    where tenant_id = $1 and subscription_id = $2 and number = $3
-                )
-                insert into {tables.Qualify(Table)} (tenant_id, subscription_id, number, starts_at, ends_at)
-                values ($1, $2, $3 + 1, $4, $6)
-                """,
-                Sql.P(recorded.Stream.TenantId), Sql.P(recorded.Stream.Id), Sql.P(it.Number), Sql.P(it.End),
-                Sql.P(it.InvoiceId.Value), Sql.P(it.NextEnd));
-
             void EndsAt(Instant end) => tables.Write(
                 $"""
                 update {tables.Qualify(Table)} set ends_at = $3
@@ -95,19 +101,37 @@ public sealed class BillingPeriodRows : Projection
                 Sql.P(recorded.Stream.TenantId), Sql.P(recorded.Stream.Id));
         }
 
+        Close(closed, tables);
         return Task.CompletedTask;
+    }
+
+    private static void Close(Dictionary<StreamId, PeriodClosed> closed, ProjectionTables tables)
+    {
+        if (closed.Count > 0)
+        {
+            tables.Write(
+                $"""
+                with closing as (
+                    select * from unnest($1, $2, $3, $4, $5, $6) each (tenant_id, subscription_id, number, ended_at, invoice_id, next_end)),
+                closed as (
+                    update {tables.Qualify(Table)} period set ends_at = ended_at, invoice_id = closing.invoice_id
+                    from closing
+                    where period.tenant_id = closing.tenant_id and period.subscription_id = closing.subscription_id
+                      and period.number = closing.number)
+                insert into {tables.Qualify(Table)} (tenant_id, subscription_id, number, starts_at, ends_at)
+                select tenant_id, subscription_id, number + 1, ended_at, next_end from closing
+                """,
+                Sql.P([.. closed.Keys.Select(stream => stream.TenantId)]), Sql.P([.. closed.Keys.Select(stream => stream.Id)]),
+                Sql.P([.. closed.Values.Select(it => it.Number)]), Sql.P([.. closed.Values.Select(it => it.End)]),
+                Sql.P([.. closed.Values.Select(it => it.InvoiceId.Value)]), Sql.P([.. closed.Values.Select(it => it.NextEnd)]));
+            closed.Clear();
+        }
     }
 
     /// <summary>The tenant's subscriptions whose running period has ended, with that end, the first that ended first.</summary>
     /// <param name="afterGrace">Only those whose grace is over.</param>
     public static Answer<IReadOnlyList<(SubscriptionId Id, Instant End)>> Ended(
-        RoundTrip together, TenantId tenant, Instant asOf, bool afterGrace) => together.Rows(
-        $"""
-        select subscription_id, ends_at from billing.billing_periods
-        where tenant_id = $1 and invoice_id is null and ends_at <= $2 and (not $3 or ends_at + {Grace} <= $2) order by ends_at
-        """,
-        row => (new SubscriptionId(row.GetGuid(0)), row.Instant(1)),
-        Sql.P(tenant.Value), Sql.P(asOf), new NpgsqlParameter<bool> { TypedValue = afterGrace });
+        RoundTrip together, TenantId tenant, Instant asOf, bool afterGrace) => together.Ask(ended, (tenant, asOf, afterGrace));
 
     /// <summary>The tenant's subscriptions that have a running period.</summary>
     public static Task<IReadOnlyList<SubscriptionId>> Running(

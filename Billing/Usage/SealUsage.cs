@@ -33,11 +33,15 @@ public sealed class SealUsage(BillingDatabase database)
         connection => Seal(connection, tenant, type, patient: false, cancellation), cancellation);
 
     /// <summary>Binds what is behind of these types, in the transaction of who needs it and holds the tenant's lane.</summary>
+    /// <param name="together">Sent before anything is bound.</param>
     public static async Task CatchUp(
-        EventTransaction transaction, IReadOnlyList<UsageWatermark> marks, IReadOnlySet<string> types, CancellationToken cancellation)
+        RoundTrip together, TenantId tenant, IReadOnlyList<UsageWatermark> marks, IReadOnlySet<string> types, CancellationToken cancellation)
     {
         foreach (var mark in marks.Where(it => it.Bound < it.Newest && types.Contains(it.Type)))
-            await Seal(transaction.Connection, new(transaction.TenantId), mark.Type, patient: true, cancellation);
+        {
+            await together.Send(cancellation);
+            await Seal(together.Connection, tenant, mark.Type, patient: true, cancellation);
+        }
     }
 
     private static async Task Seal(

@@ -89,6 +89,45 @@ public sealed class ProjectionSpecs : IAsyncLifetime
     }
 
     [Fact]
+    public async Task What_several_ask_of_one_kind_is_one_statement_and_each_is_answered_for_itself()
+    {
+        StreamId[] accounts = [Account(), Account(), Account()];
+        await process.Store.Append(WriteTo(accounts[0], 0, Opened("Ada"), Credited(7)), Cancellation);
+        await process.Store.Append(WriteTo(accounts[2], 0, Opened("Bea")), Cancellation);
+        var statements = 0;
+        var query = new SharedQuery<StreamId, string>(
+            $"""
+            select place, type from unnest($1) with ordinality asked (stream_id, place)
+            join {world.Schema}.events using (stream_id) order by version
+            """,
+            asked =>
+            {
+                statements++;
+                return [new NpgsqlParameter<Guid[]> { TypedValue = [.. asked.Select(it => it.Id)] }];
+            },
+            row => row.GetString(1));
+
+        await using var connection = new NpgsqlConnection(World.Owner);
+        await connection.OpenAsync(Cancellation);
+        var together = new RoundTrip(connection);
+        var answers = accounts.Select(account => together.Ask(query, account)).ToList();
+        var counts = accounts.Select(account => together.Ask(query, account, rows => rows.Count)).ToList();
+        var between = together.Rows("select 1", row => row.GetInt32(0));
+        Should.Throw<InvalidOperationException>(() => answers[0].Value);
+        await together.Send(Cancellation);
+
+        statements.ShouldBe(1);
+        answers.Select(answer => answer.Value.Count).ShouldBe([2, 0, 1]);
+        counts.Select(answer => answer.Value).ShouldBe([2, 0, 1]);
+        between.Value.ShouldBe([1]);
+
+        // What was sent is asked no more.
+        var again = together.Ask(query, accounts[2]);
+        await together.Send(Cancellation);
+        again.Value.Count.ShouldBe(1);
+    }
+
+    [Fact]
     public async Task A_transaction_of_several_tenants_that_is_narrowed_to_one_shows_and_takes_its_rows_alone()
     {
         var accounts = Enumerable.Range(0, 200).Select(_ => Account()).GroupBy(account => process.Store.LaneOf(account.TenantId));

@@ -171,6 +171,18 @@ public class BillingHost : IAsyncLifetime
         return new(plan.Json.GetProperty("plan_id").GetGuid(), gpu, calls, storage, $"{name}.request");
     }
 
+    /// <summary>Tenants that close together. The lane follows from the tenant's id, which nobody chooses.</summary>
+    public async Task<IReadOnlyList<TestTenant>> NewTenantsOfOneLane(int count)
+    {
+        var store = Services.GetRequiredService<EventStore.EventStore>();
+        for (var tenants = new List<TestTenant>(); ;)
+        {
+            tenants.Add(await NewTenant());
+            if (tenants.GroupBy(tenant => store.LaneOf(tenant.Id.Value)).FirstOrDefault(lane => lane.Count() == count) is { } lane)
+                return [.. lane];
+        }
+    }
+
     public static async Task<Guid> Subscribe(TestTenant tenant, TestCatalog catalog, string startedAt = "2026-03-01T00:00:00Z")
     {
         var started = await tenant.Admin.Post("/v1/subscriptions", new { plan_id = catalog.PlanId, started_at = startedAt });

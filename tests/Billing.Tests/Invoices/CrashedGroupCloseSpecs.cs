@@ -204,7 +204,7 @@ public sealed class CrashedGroupCloseSpecs(OwnBillingHost billing) : IClassFixtu
     {
         billing.Clock.Set(Instant.FromUtc(2026, 1, 1, 0, 0));
         TestCatalog[] catalogs = [await billing.NewCatalog(), await billing.NewCatalog()];
-        var tenants = await OfOneLane(3);
+        var tenants = await billing.NewTenantsOfOneLane(3);
         foreach (var tenant in tenants)
             await BillingHost.Subscribe(tenant, catalogs[0], startedAt: "2026-01-01T00:00:00Z");
         await BillingHost.Subscribe(tenants[0], catalogs[1], startedAt: "2026-01-01T00:00:00Z");
@@ -221,18 +221,6 @@ public sealed class CrashedGroupCloseSpecs(OwnBillingHost billing) : IClassFixtu
             new(tenants[1], calls => 31.00m + (calls * 0.05m)),
             new(tenants[2], calls => (31.00m + (calls * 0.05m)) * 0.8m),
         ];
-    }
-
-    // The lane follows from the tenant's id, which nobody chooses.
-    private async Task<IReadOnlyList<TestTenant>> OfOneLane(int count)
-    {
-        var store = billing.Services.GetRequiredService<EventStore.EventStore>();
-        for (var tenants = new List<TestTenant>(); ;)
-        {
-            tenants.Add(await billing.NewTenant());
-            if (tenants.GroupBy(tenant => store.LaneOf(tenant.Id.Value)).FirstOrDefault(lane => lane.Count() == count) is { } lane)
-                return [.. lane];
-        }
     }
 
     /// <summary>What of the closes that are due is the group's.</summary>
