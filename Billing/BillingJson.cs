@@ -157,4 +157,5 @@ namespace Platform.Billing;
 [JsonSerializable(typeof(RollUpView.RollUps))]
 [JsonSerializable(typeof(UsageReported))]
 [JsonSerializable(typeof(Dictionary<string, string>))]
+[JsonSerializable(typeof(string[]))]
 public sealed partial class BillingJson : JsonSerializerContext;

@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using Platform.Billing.Usage;
 using Platform.Contracts;
 
 namespace Platform.Billing.Catalog;
@@ -69,6 +70,12 @@ public sealed record MeterDefinition(
     public bool ReadsQuantity => Aggregation is not (Aggregation.Count or Aggregation.UniqueCount);
 
     public bool Passes(IReadOnlyDictionary<string, string> data) => Filters.All(filter => filter.Passes(data));
+
+    /// <summary>What it measures of an event; null where it reads no quantity, or the event has none.</summary>
+    public decimal? QuantityOf(IReadOnlyDictionary<string, string> data) =>
+        ReadsQuantity && data.TryGetValue(ValueProperty!, out var text) && UsageLimits.TryReadQuantity(text, out var quantity)
+            ? quantity
+            : null;
 
     // By content, so that the same definition again is no new version of a meter.
     public bool Equals(MeterDefinition? other) =>

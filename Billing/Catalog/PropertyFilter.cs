@@ -5,7 +5,7 @@ namespace Platform.Billing.Catalog;
 
 /// <summary>
 /// Which events a meter reads, by one member of their data; all filters of a meter must hold. An event without the member passes
-/// no filter. <c>Measurement</c> says the same in SQL.
+/// no filter. <c>MeterColumns</c> says the same in SQL.
 /// </summary>
 /// <param name="Property">The member.</param>
 [JsonPolymorphic(TypeDiscriminatorPropertyName = "kind")]
@@ -35,7 +35,9 @@ public sealed record InFilter(string Property, IReadOnlyList<string> Values) : P
     public override int GetHashCode() => HashCode.Combine(base.GetHashCode(), Values.Count);
 }
 
-/// <summary>The member is a decimal in a half-open range; at least one bound is set.</summary>
+/// <summary>
+/// The member is a decimal, of at most <see cref="TextMax"/> characters, in a half-open range; at least one bound is set.
+/// </summary>
 /// <param name="From">Included.</param>
 /// <param name="To">Excluded.</param>
 public sealed record RangeFilter(
@@ -43,6 +45,9 @@ public sealed record RangeFilter(
     [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] decimal? From = null,
     [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] decimal? To = null) : PropertyFilter(Property)
 {
+    /// <summary>Whatever is shorter a <see cref="decimal"/> holds exactly.</summary>
+    public const int TextMax = 28;
+
     protected override bool PassesText(string text) =>
-        Decimals.TryParse(text, out var number) && !(number < From) && !(number >= To);
+        text.Length <= TextMax && Decimals.TryParse(text, out var number) && !(number < From) && !(number >= To);
 }

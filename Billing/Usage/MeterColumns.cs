@@ -46,7 +46,11 @@ internal sealed class MeterColumns(MeterDefinition meter, Func<NpgsqlParameter, 
         {
             EqualsFilter it => $"data ->> {property} = {add(Sql.P(it.Value))}",
             InFilter it => $"data ->> {property} = any({add(Sql.P([.. it.Values]))})",
-            RangeFilter it => $"case when data ->> {property} ~ {PlainDecimal} then {Range($"(data ->> {property})::numeric", it)} else false end",
+            RangeFilter it =>
+                $"""
+                case when data ->> {property} ~ {PlainDecimal} and length(data ->> {property}) <= {RangeFilter.TextMax}
+                     then {Range($"(data ->> {property})::numeric", it)} else false end
+                """,
             _ => throw new UnreachableException($"No filter {filter.GetType().Name}."),
         };
 

@@ -30,7 +30,7 @@ public sealed class ReportedUsage(UsageIntake intake, ReportedMeters meters, Ten
 
         var taken = read.Zip(faults).Where(it => it.Second.Count == 0).Select(it => it.First.Event!).ToList();
         var outcomes = taken.Count == 0 ? [] : await intake.Take(
-            new(caller.TenantId.Value, taken, AttemptId: null, caller.Cause.Actor!), cancellation);
+            new(caller.TenantId.Value, taken, AttemptId: null, caller.Cause.Actor!) { Meters = known }, cancellation);
 
         var next = 0;
         return [.. read.Select((it, index) => faults[index].Count == 0

@@ -17,8 +17,6 @@ public sealed class RollUpUsage(BillingDatabase database, Documents documents, T
     // One statement reads the entries once for so many meters.
     private const int MetersAtOnce = 40;
 
-    private sealed record RolledMeter(MeterVersionId Id, MeterDefinition Definition);
-
     /// <summary>Everything that is behind, of all tenants: new usage, and usage that a new meter or version reads.</summary>
     public async Task<IReadOnlyList<(TenantId Tenant, string Type)>> Behind(CancellationToken cancellation) =>
         await database.ReadAllTenants(
@@ -44,7 +42,15 @@ public sealed class RollUpUsage(BillingDatabase database, Documents documents, T
     /// <summary>Leaves to another process what that one is rolling up.</summary>
     /// <param name="meters">As <see cref="MetersOf"/> gave them.</param>
     public Task RollUp(TenantId tenant, string type, IReadOnlyList<MeterView> meters, CancellationToken cancellation) => database.WriteShared(
-        connection => RollUp(connection, tenant, type, meters, patient: false, again: false, cancellation), cancellation);
+        connection => RollUp(connection, tenant, type, meters, clock.Now(), patient: false, again: false, cancellation), cancellation);
+
+    /// <summary>
+    /// The same in the transaction of who holds the tenant's lane and wrote usage in it: nothing is behind once it is committed, so who
+    /// writes next can add what it writes by itself (<see cref="RollUpBatch"/>).
+    /// </summary>
+    internal static Task RollUpWithin(
+        EventTransaction transaction, string type, IReadOnlyList<MeterView> meters, Instant now, CancellationToken cancellation) =>
+        RollUp(transaction.Connection, new(transaction.TenantId), type, meters, now, patient: false, again: false, cancellation);
 
     /// <summary>
     /// Everything behind that these meters read, in the transaction of who needs it and holds the tenant's lane: most often nothing, because
@@ -60,7 +66,8 @@ public sealed class RollUpUsage(BillingDatabase database, Documents documents, T
         {
             await together.Send(cancellation);
             await RollUp(
-                together.Connection, tenant, mark.Type, await MetersOf([mark.Type], cancellation), patient: true, again: false, cancellation);
+                together.Connection, tenant, mark.Type, await MetersOf([mark.Type], cancellation), clock.Now(), patient: true, again: false,
+                cancellation);
         }
     }
 
@@ -79,15 +86,15 @@ public sealed class RollUpUsage(BillingDatabase database, Documents documents, T
         {
             var meters = await MetersOf([type], cancellation);
             await database.WriteShared(
-                connection => RollUp(connection, tenant, type, meters, patient: true, again: true, cancellation), cancellation);
+                connection => RollUp(connection, tenant, type, meters, clock.Now(), patient: true, again: true, cancellation), cancellation);
         }
 
         return marks.Count;
     }
 
     /// <param name="meters">Every version of every meter that reads the type.</param>
-    private async Task RollUp(
-        NpgsqlConnection connection, TenantId tenant, string type, IReadOnlyList<MeterView> meters, bool patient, bool again,
+    private static async Task RollUp(
+        NpgsqlConnection connection, TenantId tenant, string type, IReadOnlyList<MeterView> meters, Instant now, bool patient, bool again,
         CancellationToken cancellation)
     {
         // A new meter over old events takes as long as it takes.
@@ -117,10 +124,7 @@ public sealed class RollUpUsage(BillingDatabase database, Documents documents, T
 
         // 2 add what is new, and for who is new all; the catalog only grows, so nobody is missing whom the watermark names
         var through = heads.Value[0];
-        var versions = meters
-            .SelectMany(meter => meter.Versions.Select(it => new RolledMeter(new(meter.MeterId, it.Version), it.Definition)))
-            .Where(meter => meter.Definition.RollsUp)
-            .ToList();
+        var versions = RolledMeter.Of(meters);
         if (again)
             Delete(together, tenant, versions);
         var known = versions.Where(meter => !again && mark.Meters.Contains(meter.Id.ToString())).ToList();
@@ -130,7 +134,7 @@ public sealed class RollUpUsage(BillingDatabase database, Documents documents, T
         // 3 move the watermark
         together.Write(
             "update billing.usage_rollup_marks set position = $3, reached_at = $4, meters = $5 where tenant_id = $1 and type = $2",
-            Sql.P(tenant.Value), Sql.P(type), Sql.P(through), Sql.P(clock.Now()),
+            Sql.P(tenant.Value), Sql.P(type), Sql.P(through), Sql.P(now),
             Sql.P([.. versions.Select(meter => meter.Id.ToString())]));
         await together.Send(cancellation);
     }

@@ -11,15 +11,12 @@ namespace Platform.Billing.Usage;
 /// </summary>
 internal sealed class UsageBatchRows
 {
-    // PostgreSQL holds the arrays of a call in memory up to its work_mem, and writes larger ones to disk before it reads them. Here it
-    // keeps all that is made for a chunk out of the large object heap, whose collections stop everybody. A call has 1,024 positions to give.
-    private const int ChunkRows = 1_000;
-
     private readonly IReadOnlyList<UsageDelivery> deliveries;
     private readonly (int Chunk, int Row)[][] places;
     private readonly List<List<UsageRow>> chunks = [];
 
-    public UsageBatchRows(IReadOnlyList<UsageDelivery> deliveries)
+    /// <param name="chunkRows">How many rows a chunk has at most.</param>
+    public UsageBatchRows(IReadOnlyList<UsageDelivery> deliveries, int chunkRows)
     {
         this.deliveries = deliveries;
         places = new (int, int)[deliveries.Count][];
@@ -30,7 +27,7 @@ internal sealed class UsageBatchRows
             places[i] = new (int, int)[delivery.Entries.Length];
             for (var j = 0; j < places[i].Length; j++)
             {
-                if (chunks is not [.., { Count: < ChunkRows }])
+                if (chunks is not [.., var last] || last.Count == chunkRows)
                 {
                     chunks.Add([]);
                     first.Clear();
@@ -51,7 +48,7 @@ internal sealed class UsageBatchRows
 
     public bool IsEmpty => chunks.Count == 0;
 
-    public IEnumerable<UsageColumns> Chunks() => chunks.Select(chunk => new UsageColumns(chunk));
+    public IReadOnlyList<IReadOnlyList<UsageRow>> Chunks => chunks;
 
     /// <param name="known">
     /// Of each chunk the content that the ledger had of each row before, null for what was new; null where all was.
@@ -75,7 +72,7 @@ internal sealed class UsageBatchRows
 internal readonly record struct UsageRow(UsageDelivery Delivery, UsageDelivery.Entry Entry);
 
 /// <summary>Rows as one array per column.</summary>
-internal sealed class UsageColumns(List<UsageRow> rows)
+internal sealed class UsageColumns(IReadOnlyList<UsageRow> rows)
 {
     private const int RowsPerCut = 64;
 

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Platform.Billing.Catalog;
 
 namespace Platform.Billing.Usage;
 
@@ -7,6 +8,17 @@ namespace Platform.Billing.Usage;
 /// <param name="ReportedBy">An API key or a worker.</param>
 public sealed record UsageDelivery(Guid TenantId, IReadOnlyList<UsageEvent> Events, Guid? AttemptId, string ReportedBy)
 {
+    /// <summary>So many events and more go into the ledger by <see cref="UsageCopy"/>: fewer are cheaper in one statement.</summary>
+    public const int LargeFrom = 256;
+
+    public bool IsLarge => Events.Count >= LargeFrom;
+
+    /// <summary>
+    /// All that read these types of usage, where the sender knows them: a large delivery is then rolled up as it is taken. Others are
+    /// within a second.
+    /// </summary>
+    public IReadOnlyList<MeterView> Meters { get; init; } = [];
+
     internal sealed record Entry(UsageEvent Event, Guid Key, byte[] Hash, Guid Content, byte[] Data);
 
     internal Entry[] Entries { get; } = [.. Events.Select(it =>

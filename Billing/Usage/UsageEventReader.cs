@@ -20,6 +20,10 @@ public sealed record UsageLimits(Duration FutureMax, Duration AgeMax)
 
     public const int DecimalsMax = 9;
 
+    /// <summary>False for anything that is no quantity: reported before a meter read it, it counts as nothing. <c>MeterColumns</c> says the same in SQL.</summary>
+    public static bool TryReadQuantity(string text, out decimal quantity) =>
+        Decimals.TryParse(text, out quantity) && text[0] != '-' && quantity < QuantityMax && quantity.Scale <= DecimalsMax;
+
     public static UsageLimits From(IConfiguration configuration) => new(
         Duration.FromMinutes(5), Duration.FromDays(configuration.GetValue("Usage:AgeDaysMax", 400)));
 }

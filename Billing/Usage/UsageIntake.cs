@@ -6,8 +6,9 @@ namespace Platform.Billing.Usage;
 /// <summary>
 /// Group commit: deliveries of many callers, of one or several tenants, share a transaction. There is no timer: what comes alone
 /// is committed at once, and what comes meanwhile is committed together. Each caller gets its own answer, and a delivery that
-/// cannot be stored spoils no other. The tenants' lanes are shared out, and a share is in one commit at a time: no two wait for each
-/// other's lanes. Few events are one commit of all shares, which costs the least; many are one of each, which keeps all processors busy.
+/// cannot be stored spoils no other. A tenant's lane is in one commit at a time: no two wait for each other.
+/// What is small is committed by shares of all lanes: few events are one commit of all shares, which costs the least; more are one of each,
+/// which keeps all processors busy. What is large is a commit of its tenant's alone.
 /// </summary>
 public sealed class UsageIntake(EventStore.EventStore store, TimeProvider clock)
 {
@@ -18,20 +19,27 @@ public sealed class UsageIntake(EventStore.EventStore store, TimeProvider clock)
     private const int EventsMax = 5_000;
     private const int TenantsMax = 200;
 
+    private static readonly int Shares = Math.Clamp(Environment.ProcessorCount, 2, 4);
+
+    // So many large ones at once: each waits for the database and the disk by turns.
+    private static readonly int LargeMax = 2 * Shares;
+
     private readonly Lock gate = new();
-    private readonly bool[] taken = new bool[Math.Clamp(Environment.ProcessorCount, 2, 4)];
+    private readonly HashSet<int> lanes = [];
+    private readonly HashSet<int> shares = [];
     private List<Waiting> waiting = [];
+    private int large;
     private bool gathers;
 
     /// <summary>Takes the events into the ledger. Once its commit has begun, cancellation no longer stops it.</summary>
     /// <returns>What became of each event, in order.</returns>
     public async Task<IReadOnlyList<UsageOutcome>> Take(UsageDelivery delivery, CancellationToken cancellation)
     {
-        var mine = new Waiting(delivery, store.LaneOf(delivery.TenantId) % taken.Length);
+        var mine = new Waiting(delivery, store.LaneOf(delivery.TenantId));
         lock (gate)
         {
             waiting.Add(mine);
-            if (!taken[mine.Share])
+            if (MayBeTaken(mine))
                 Gather();
         }
 
@@ -62,16 +70,13 @@ public sealed class UsageIntake(EventStore.EventStore store, TimeProvider clock)
 
     private async Task CommitUntilNothingWaits()
     {
-        while (await Next() is { Count: > 0 } batch)
+        while (await Next() is { Waiting.Count: > 0 } batch)
         {
-            await Append(batch);
+            await Append(batch.Waiting);
             lock (gate)
-            {
-                foreach (var it in batch)
-                    taken[it.Share] = false;
-            }
+                Release(batch);
 
-            foreach (var it in batch)
+            foreach (var it in batch.Waiting)
                 it.Answer();
 
             lock (gate)
@@ -83,15 +88,15 @@ public sealed class UsageIntake(EventStore.EventStore store, TimeProvider clock)
         }
     }
 
-    // What is left of other shares is for another commit.
-    private async Task<List<Waiting>> Next()
+    // What is left is for another commit.
+    private async Task<Batch> Next()
     {
         await LetIn();
         lock (gate)
         {
             var batch = TakeWhatWaits();
             gathers = false;
-            if (waiting.Exists(it => !taken[it.Share]))
+            if (waiting.Exists(MayBeTaken))
                 Gather();
             return batch;
         }
@@ -113,29 +118,55 @@ public sealed class UsageIntake(EventStore.EventStore store, TimeProvider clock)
         }
     }
 
-    // Of the shares that are free: of all where there is little, else of the one whose delivery has waited longest.
-    private List<Waiting> TakeWhatWaits()
+    // Who has waited longest says what is taken: what is large of its tenant, or what is small of all.
+    private Batch TakeWhatWaits()
     {
-        var free = waiting.Where(it => !taken[it.Share]).ToList();
-        if (free.Sum(it => it.Size) > Few)
-            free.RemoveAll(it => it.Share != free[0].Share);
+        var free = waiting.Where(MayBeTaken).ToList();
+        if (free is not [var first, ..])
+            return new([], IsLarge: false);
 
-        List<Waiting> batch = [];
+        free.RemoveAll(first.IsLarge ? it => !it.IsLarge || it.Delivery.TenantId != first.Delivery.TenantId : it => it.IsLarge);
+        if (!first.IsLarge && free.Sum(it => it.Size) > Few)
+            free.RemoveAll(it => it.Share != first.Share);
+
+        List<Waiting> taken = [];
         HashSet<Guid> tenants = [];
         var events = 0;
         foreach (var next in free)
         {
             var tenant = next.Delivery.TenantId;
-            if (batch.Count > 0 && (events + next.Size > EventsMax || (tenants.Count == TenantsMax && !tenants.Contains(tenant))))
+            if (taken.Count > 0 && (events + next.Size > EventsMax || (tenants.Count == TenantsMax && !tenants.Contains(tenant))))
                 continue;
-            batch.Add(next);
+            taken.Add(next);
             tenants.Add(tenant);
             events += next.Size;
-            taken[next.Share] = true;
         }
 
-        waiting = [.. waiting.Except(batch)];
+        waiting = [.. waiting.Except(taken)];
+        var batch = new Batch(taken, first.IsLarge);
+        Hold(batch);
         return batch;
+    }
+
+    private bool MayBeTaken(Waiting it) =>
+        !lanes.Contains(it.Lane) && (it.IsLarge ? large < LargeMax : !shares.Contains(it.Share));
+
+    private void Hold(Batch batch)
+    {
+        lanes.UnionWith(batch.Waiting.Select(it => it.Lane));
+        if (batch.IsLarge)
+            large++;
+        else
+            shares.UnionWith(batch.Waiting.Select(it => it.Share));
+    }
+
+    private void Release(Batch batch)
+    {
+        lanes.ExceptWith(batch.Waiting.Select(it => it.Lane));
+        if (batch.IsLarge)
+            large--;
+        else
+            shares.ExceptWith(batch.Waiting.Select(it => it.Share));
     }
 
     private async Task Append(IReadOnlyList<Waiting> batch, bool again = false)
@@ -168,11 +199,15 @@ public sealed class UsageIntake(EventStore.EventStore store, TimeProvider clock)
     private static bool IsOfOneDelivery(Exception error) =>
         error is not NpgsqlException || error is PostgresException { IsTransient: false } or PostgresException { SqlState: PostgresErrorCodes.LockNotAvailable };
 
-    private sealed class Waiting(UsageDelivery delivery, int share)
+    private sealed record Batch(IReadOnlyList<Waiting> Waiting, bool IsLarge);
+
+    private sealed class Waiting(UsageDelivery delivery, int lane)
     {
         public UsageDelivery Delivery { get; } = delivery;
-        public int Share { get; } = share;
+        public int Lane { get; } = lane;
+        public int Share { get; } = lane % Shares;
         public int Size => Math.Max(Delivery.Events.Count, 1);
+        public bool IsLarge => Delivery.IsLarge;
         public TaskCompletionSource<IReadOnlyList<UsageOutcome>> Outcomes { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
         public IReadOnlyList<UsageOutcome>? Taken { get; set; }

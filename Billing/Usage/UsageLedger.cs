@@ -10,6 +10,10 @@ namespace Platform.Billing.Usage;
 /// </summary>
 public static class UsageLedger
 {
+    // PostgreSQL holds the arrays of a call in memory up to its work_mem, and writes larger ones to disk before it reads them. Here it
+    // keeps all that is made for a chunk out of the large object heap, whose collections stop everybody. A call has 1,024 positions to give.
+    private const int ChunkRows = 1_000;
+
     /// <summary>Takes what is new and says of each event what became of it, in order. Conflicts are listed.</summary>
     /// <param name="reportedBy">Who sent the events: an API key or a worker.</param>
     /// <param name="attemptId">The attempt whose signed batch the events come from; null for reported usage.</param>
@@ -21,7 +25,7 @@ public static class UsageLedger
             return [];
 
         var delivery = new UsageDelivery(transaction.TenantId, events, attemptId, reportedBy);
-        var rows = new UsageBatchRows([delivery]);
+        var rows = new UsageBatchRows([delivery], ChunkRows);
         await using var batch = new NpgsqlBatch(transaction.Connection);
         AddTo(batch, rows, receivedAt);
         IReadOnlyList<UsageOutcome> outcomes;
@@ -34,13 +38,38 @@ public static class UsageLedger
     }
 
     /// <summary>
-    /// The same for the deliveries of several tenants in one round trip. A conflict is listed in a transaction of its own: who was not
-    /// told of it because of a crash between them sends again, and it is found again.
+    /// The same for several deliveries in one transaction: of several tenants, or large ones of one tenant, which are copied.
     /// </summary>
-    public static async Task<IReadOnlyList<IReadOnlyList<UsageOutcome>>> Append(
+    public static Task<IReadOnlyList<UsageOutcome[]>> Append(
+        EventStore.EventStore store, IReadOnlyList<UsageDelivery> deliveries, Instant receivedAt, CancellationToken cancellation) =>
+        deliveries.All(it => it.IsLarge && it.TenantId == deliveries[0].TenantId)
+            ? AppendLarge(store, deliveries, receivedAt, cancellation)
+            : AppendTogether(store, deliveries, receivedAt, cancellation);
+
+    private static Task<IReadOnlyList<UsageOutcome[]>> AppendLarge(
+        EventStore.EventStore store, IReadOnlyList<UsageDelivery> deliveries, Instant receivedAt, CancellationToken cancellation) =>
+        store.Transact(
+            deliveries[0].TenantId,
+            Cause.Unknown,
+            async (transaction, token) =>
+            {
+                var outcomes = await UsageCopy.Append(transaction, deliveries, receivedAt, token);
+                foreach (var (delivery, ofDelivery) in deliveries.Zip(outcomes))
+                {
+                    if (ofDelivery.Contains(UsageOutcome.Conflict))
+                        await ListConflicts(transaction.Connection, delivery, receivedAt, token);
+                }
+
+                return outcomes;
+            },
+            cancellation);
+
+    // A conflict is listed in a transaction of its own: who was not told of it because of a crash between them sends again, and it is
+    // found again.
+    private static async Task<IReadOnlyList<UsageOutcome[]>> AppendTogether(
         EventStore.EventStore store, IReadOnlyList<UsageDelivery> deliveries, Instant receivedAt, CancellationToken cancellation)
     {
-        var rows = new UsageBatchRows(deliveries);
+        var rows = new UsageBatchRows(deliveries, ChunkRows);
         var known = rows.IsEmpty
             ? []
             : await store.Together(
@@ -105,7 +134,7 @@ public static class UsageLedger
 
     private static void AddTo(NpgsqlBatch batch, UsageBatchRows rows, Instant receivedAt)
     {
-        foreach (var chunk in rows.Chunks())
+        foreach (var chunk in rows.Chunks.Select(it => new UsageColumns(it)))
         {
             var ranges = chunk.KeyRanges();
             batch.BatchCommands.Add(new("select billing.take_usage($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)")

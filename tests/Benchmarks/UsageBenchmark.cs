@@ -7,6 +7,7 @@ using NodaTime.Extensions;
 using Npgsql;
 using NpgsqlTypes;
 using Platform.Billing;
+using Platform.Billing.Catalog;
 using Platform.Billing.Usage;
 using Platform.EventStore;
 using Platform.Testing;
@@ -24,7 +25,7 @@ namespace Platform.Benchmarks;
 /// </summary>
 internal sealed class UsageBenchmark(
     NpgsqlDataSource owner, UsageIntake intake, BillingProcess billing, BillingClient client, UsageWorld world,
-    Dictionary<Guid, string> keys, int events)
+    Dictionary<Guid, string> keys, IReadOnlyList<MeterView> meters, int events)
 {
     private const int Million = 1_000_000;
     private const int HttpBatch = 500;
@@ -59,6 +60,7 @@ internal sealed class UsageBenchmark(
         await Execute(owner, "create schema bench; create table bench.bare (tenant uuid, id text, time timestamptz, event jsonb)");
         var benchmark = new UsageBenchmark(
             owner, services.GetRequiredService<UsageIntake>(), billing, client, new() { TenantIds = [.. keys.Keys] }, keys,
+            await MeterView.OfEventTypes(services.GetRequiredService<Documents>(), [UsageWorld.EventType], CancellationToken.None),
             events);
         await benchmark.PrintSettings(repeats, preload);
         await benchmark.Preload(0, Math.Min(preload, Million));
@@ -187,7 +189,7 @@ internal sealed class UsageBenchmark(
     // What is measured.
 
     private Task<IReadOnlyList<UsageOutcome>> Bulk(UsageBatch batch) =>
-        intake.Take(new(batch.Tenant, batch.Events, AttemptId: null, "benchmark"), CancellationToken.None);
+        intake.Take(new(batch.Tenant, batch.Events, AttemptId: null, "benchmark") { Meters = meters }, CancellationToken.None);
 
     private List<(string Key, byte[] Body)> Requests(int count) =>
         [.. world.Batches(count, HttpBatch).Select(batch => (keys[batch.Tenant], Body(batch)))];

@@ -1,5 +1,6 @@
 using MassTransit;
 using NodaTime;
+using Npgsql;
 
 namespace Platform.Billing.Tests.Http;
 
@@ -227,8 +228,11 @@ public sealed class SecuritySpecs(BillingHost billing)
             """);
 
         tables.ShouldContain("usage_events");
-        foreach (var table in tables)
+        const string written = "usage_log";
+        foreach (var table in tables.Except([written]))
             (await billing.CountAsApplication(table)).ShouldBe(0, table);
+        (await Should.ThrowAsync<PostgresException>(() => billing.CountAsApplication(written)))
+            .SqlState.ShouldBe(PostgresErrorCodes.InsufficientPrivilege, "it is written and never read");
         (await billing.Count("subscriptions", tenant.Id)).ShouldBe(1);
     }
 

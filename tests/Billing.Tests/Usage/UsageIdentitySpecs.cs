@@ -194,6 +194,78 @@ public sealed class UsageIdentitySpecs(BillingHost billing)
         (await billing.Count("usage_identities", mine.Id)).ShouldBe(0);
     }
 
+    [Fact]
+    public async Task Who_writes_the_log_cannot_name_a_tenant()
+    {
+        var (mine, other) = (await billing.NewTenant(), await billing.NewTenant());
+        const string columns = "position, time, received_at, content_hash, source, id, type, data";
+        const string row = """1, now(), now(), '', 'test', '1', 'inference.call', '{}'""";
+
+        (await Refused([mine], $"insert into billing.usage_log (tenant_id, {columns}) values ('{other.Id}', {row})"))
+            .ShouldBe(PostgresErrorCodes.InsufficientPrivilege);
+        (await Refused([mine, other], $"insert into billing.usage_log ({columns}) values ({row})"))
+            .ShouldBe(PostgresErrorCodes.InvalidTextRepresentation);
+        (await Refused([mine], "select from billing.usage_log")).ShouldBe(PostgresErrorCodes.InsufficientPrivilege);
+        (await Refused(
+            [mine],
+            $"""
+            select billing.take_usage_identities(
+                '{other.Id}', array[gen_random_uuid()], array[gen_random_uuid()], array[now()], array[]::uuid[], array[]::uuid[])
+            """)).ShouldBe(PostgresErrorCodes.InsufficientPrivilege);
+        (await billing.Count("usage_events", mine.Id)).ShouldBe(0);
+        (await billing.Count("usage_identities", other.Id)).ShouldBe(0);
+
+        async Task<string> Refused(TestTenant[] shown, string sql)
+        {
+            var store = billing.Services.GetRequiredService<EventStore.EventStore>();
+            return (await Should.ThrowAsync<PostgresException>(() => store.Together(
+                [.. shown.Select(it => it.Id.Value)], batch => batch.BatchCommands.Add(new(sql)), reader => reader.ReadAsync(),
+                BillingHost.Cancellation))).SqlState;
+        }
+    }
+
+    [Fact]
+    public async Task Deliveries_of_every_size_from_many_tenants_at_once_are_all_taken()
+    {
+        var intake = billing.Services.GetRequiredService<UsageIntake>();
+        var tenants = await Task.WhenAll(Enumerable.Range(0, 5).Select(_ => billing.NewTenant()));
+        int[] sizes = [1, 300, 3, 70, 5_000, 1, 255, 256, 40];
+
+        var takings = Enumerable.Range(0, 90).Select(i => (
+            Spoilt: i == 46,
+            Taking: intake.Take(
+                new(
+                    tenants[i % tenants.Length].Id.Value,
+                    [.. Enumerable.Range(0, sizes[i % sizes.Length]).Select(n => new UsageEvent(
+                        "test", $"{i}.{n}{(i == 46 && n == 200 ? "\0" : "")}", "inference.call", n % 2 == 0 ? null : "käufer/1",
+                        Instant.FromUtc(2026, 3, 9, 11, 0) + Duration.FromMilliseconds(n),
+                        new Dictionary<string, string> { ["calls"] = "1", ["größe"] = "\"10\" €" }))],
+                    AttemptId: null, "test"),
+                BillingHost.Cancellation))).ToList();
+
+        foreach (var (spoilt, taking) in takings)
+        {
+            if (spoilt)
+                await taking.ShouldThrowAsync<PostgresException>();
+            else
+                (await taking).ShouldAllBe(outcome => outcome == UsageOutcome.Accepted);
+        }
+
+        var counts = await Task.WhenAll(tenants.Select(tenant => billing.Count("usage_events", tenant.Id)));
+        counts.Sum().ShouldBe(10 * sizes.Sum() - sizes[46 % sizes.Length]);
+        var kept = await billing.Strings(
+            $"""
+            select distinct concat_ws('|', source, type, coalesce(subject, '-'), data, extract(milliseconds from time) = split_part(id, '.', 2)::int % 60000)
+            from billing.usage_events where tenant_id = any('{"{"}{string.Join(',', tenants.Select(it => it.Id))}{"}"}')
+            """);
+        kept.ShouldBe(
+            [
+                """test|inference.call|-|{"calls": "1", "größe": "\"10\" €"}|t""",
+                """test|inference.call|käufer/1|{"calls": "1", "größe": "\"10\" €"}|t""",
+            ],
+            ignoreOrder: true);
+    }
+
     /// <summary>Every other client sends small batches, the others streams.</summary>
     private async Task<int> Report(TestTenant tenant, int client, List<object> events)
     {

@@ -22,7 +22,7 @@ public sealed class UsageRollUpSpecs(OwnBillingHost billing) : IClassFixture<Own
     private async Task RollUpNow(TestTenant tenant, string type) => await RollUp.RollUp(
         tenant.Id, type, await RollUp.MetersOf([type], BillingHost.Cancellation), BillingHost.Cancellation);
 
-    /// <param name="Kind">0 sends, 1 voids, 2 amends, 3 rolls up what there is.</param>
+    /// <param name="Kind">0 sends, 1 voids, 2 amends, 3 rolls up what there is, 4 sends so many that they are rolled up as they are taken.</param>
     /// <param name="Minutes">Before now, over months.</param>
     public sealed record Step(int Kind, int Id, string Value, int Minutes, string? Region);
 
@@ -30,7 +30,7 @@ public sealed class UsageRollUpSpecs(OwnBillingHost billing) : IClassFixture<Own
     public void Numbers_of_roll_ups_are_those_of_the_events_and_a_rebuild_changes_no_row()
     {
         var step =
-            from kind in Gen.Frequency((10, Gen.Constant(0)), (2, Gen.Constant(1)), (3, Gen.Constant(2)), (2, Gen.Constant(3)))
+            from kind in Gen.Frequency((10, Gen.Constant(0)), (2, Gen.Constant(1)), (3, Gen.Constant(2)), (2, Gen.Constant(3)), (1, Gen.Constant(4)))
             from id in Gen.Choose(1, 30)
             from value in Gen.Elements("0", "0.1", "2.50", "999999999999999.000000001", "abc", "")
             from minutes in Gen.OneOf(Gen.Choose(1, 100 * 1440), Gen.Choose(1, 2000))
@@ -125,6 +125,76 @@ public sealed class UsageRollUpSpecs(OwnBillingHost billing) : IClassFixture<Own
     }
 
     [Fact]
+    public async Task What_comes_in_large_batches_is_rolled_up_when_it_is_answered_and_a_rebuild_changes_no_row()
+    {
+        var (tenant, type) = (await billing.NewTenant(), await NewType(billing));
+        object[] some = [new { kind = "in", property = "region", values = new[] { "eu", "us" } }];
+        object[] large = [new { kind = "range", property = "size", from = "10", to = "100.5" }];
+        await Define(billing, type, "sum", dimensions: ["region", "size"]);
+        await Define(billing, type, "average", some, ["size"]);
+        await Define(billing, type, "sum", large);
+        await Send(tenant, type, "first", Now - Duration.FromHours(1), "1");
+        await RolledUp(billing);
+
+        foreach (var batch in Enumerable.Range(0, 3))
+        {
+            // The last ten repeat the first one.
+            var answer = await SendMany(tenant, type, [.. Enumerable.Range(0, 600).Select(i => i < 590 ? i : 0).Select(i => Event(
+                type, $"{batch}.{i}", Now - Duration.FromMinutes(1 + i),
+                ("value", $"{i % 7}.25"), ("region", i % 5 == 0 ? "eu" : "asia"), ("size", Size(i))))]);
+            answer.GetProperty("accepted").GetInt32().ShouldBe(590);
+            answer.GetProperty("duplicates").GetInt32().ShouldBe(10);
+
+            // Nothing waits for the next look, and nothing of it was read again.
+            var mark = (await tenant.Viewer.Get("/v1/usage/rollups")).Json.GetProperty("items").EnumerateArray().Single();
+            mark.GetProperty("position").GetInt64().ShouldBe(mark.GetProperty("ledger_position").GetInt64());
+        }
+
+        var live = await Rows(tenant);
+        await RollUp.Rebuild(BillingHost.Cancellation);
+        (await Rows(tenant)).ShouldBe(live);
+        live.Length.ShouldBeGreaterThan(60);
+
+        // What is no decimal, or too long to be read as one, is in no range.
+        static string Size(int i) => (i % 6) switch
+        {
+            0 => "10", 1 => "100.49", 2 => "100.5", 3 => "-20", 4 => "no size", _ => "0000000000000000000000000000000000042",
+        };
+    }
+
+    [Fact]
+    public async Task Large_batches_beside_small_ones_rollers_and_a_new_meter_count_every_event_once()
+    {
+        var (tenant, type) = (await billing.NewTenant(), await NewType(billing));
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(BillingHost.Cancellation);
+        var rollers = Enumerable.Range(0, 2).Select(_ => Task.Run(async () =>
+        {
+            while (!stop.IsCancellationRequested)
+                await RollUpNow(tenant, type);
+        })).ToList();
+
+        await Task.WhenAll(Enumerable.Range(0, 4).Select(async writer =>
+        {
+            for (var i = 0; i < 6; i++)
+            {
+                await Send(tenant, type, $"{writer}.{i}", Now - Duration.FromHours(1), "1");
+                await SendMany(tenant, type, [.. Enumerable.Range(0, 300).Select(n => Event(
+                    type, $"{writer}.{i}.{n}", Now - Duration.FromHours(1), ("value", "1")))]);
+                if (writer == 0 && i == 3)
+                    await Define(billing, type, "sum");
+            }
+        }));
+        await stop.CancelAsync();
+        await Task.WhenAll(rollers);
+        await RolledUp(billing);
+
+        var rows = await Rows(tenant);
+        rows.Length.ShouldBe(2);
+        rows.ShouldContain(row => row.EndsWith("|0|7224|0", StringComparison.Ordinal));
+        rows.ShouldContain(row => row.EndsWith("|7224|7224|7224", StringComparison.Ordinal));
+    }
+
+    [Fact]
     public async Task A_close_right_after_its_usage_counts_all_of_it_and_has_it_rolled_up()
     {
         var (tenant, catalog) = (await billing.NewTenant(), await billing.NewCatalog());
@@ -190,6 +260,20 @@ public sealed class UsageRollUpSpecs(OwnBillingHost billing) : IClassFixture<Own
             if (sent.Status == 200)
                 counted[step.Id] = new(time, order, value, step.Region, Model: null);
         }
+        else if (step.Kind == 4 && !counted.ContainsKey(step.Id * 1_000))
+        {
+            string[] values = ["0.1", "2.50", "999999999999999.000000001", "7"];
+            CountedEvent[] many =
+            [
+                .. Enumerable.Range(0, UsageDelivery.LargeFrom).Select(i => new CountedEvent(
+                    Now - Duration.FromMinutes(step.Minutes + i % 150), order, values[i % 4], (i % 3) switch { 0 => "eu", 1 => "us", _ => null }, Model: null)),
+            ];
+            foreach (var (i, it) in many.Index())
+                counted[step.Id * 1_000 + i] = it;
+            await SendMany(tenant, type, [.. many.Select((it, i) => Event(
+                type, $"{step.Id * 1_000 + i}", it.Time,
+                it.Region is { } region ? [("value", it.Value!), ("region", region)] : [("value", it.Value!)]))]);
+        }
         else if (step.Kind == 1 && kept is not null)
         {
             (await Correct(tenant.Admin, "void", $"{step.Id}")).Status.ShouldBe(201);
@@ -247,6 +331,14 @@ public sealed class UsageRollUpSpecs(OwnBillingHost billing) : IClassFixture<Own
         select concat_ws('|', meter_id, version, hour, dimensions, trim_scale(quantity), events, quantities)
         from billing.usage_rollups where tenant_id = '{tenant.Id}' order by 1
         """);
+
+    private static async Task<JsonElement> SendMany(TestTenant tenant, string type, object[] events)
+    {
+        var answer = await tenant.Partner.Post("/v1/usage/events", events);
+        answer.Status.ShouldBe(200, answer.Text);
+        answer.Json.GetProperty("rejected").GetInt32().ShouldBe(0, type);
+        return answer.Json;
+    }
 
     private static async Task<JsonElement> Send(TestTenant tenant, string type, string id, Instant time, string value)
     {

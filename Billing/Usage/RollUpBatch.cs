@@ -1,0 +1,150 @@
+using System.Runtime.InteropServices;
+using System.Text.Json;
+using NodaTime;
+using Npgsql;
+using NpgsqlTypes;
+using Platform.Billing.Catalog;
+using Platform.Contracts;
+using Platform.Contracts.Verification;
+using Platform.EventStore;
+
+namespace Platform.Billing.Usage;
+
+/// <summary>
+/// Rolls a large batch up in the transaction that takes it: what is in hand need not be read again. Only where nothing of the tenant's usage
+/// of that type is behind, and the watermark names the very meters that the batch was checked against; else <see cref="RollUpUsage"/>
+/// has more to do, and does it, or who takes the batch where it is little.
+/// </summary>
+internal sealed class RollUpBatch
+{
+    // What so many positions, of all tenants, lie behind is read and added within the transaction: about a second's.
+    private const long LittleBehind = 100_000;
+
+    private readonly EventTransaction transaction;
+    private readonly IReadOnlyList<MeterView> meters;
+    private readonly string[] types;
+    private readonly Answer<IReadOnlyList<Mark>> marks;
+
+    private sealed record Mark(string Type, long RolledUp, HashSet<string> Meters, long Newest);
+
+    /// <summary>Takes the watermarks, if nobody else has them, with whatever else is sent.</summary>
+    /// <param name="meters">What reads usage of these types.</param>
+    public RollUpBatch(RoundTrip together, EventTransaction transaction, IEnumerable<string> types, IReadOnlyList<MeterView> meters)
+    {
+        (this.transaction, this.types, this.meters) = (transaction, [.. types.Distinct()], meters);
+        marks = together.Rows(
+            """
+            select mark.type, mark.position, mark.meters, head.position
+            from billing.usage_rollup_marks mark
+            join billing.usage_heads head on head.tenant_id = mark.tenant_id and head.type = mark.type
+            where mark.tenant_id = $1 and mark.type = any($2)
+            for update of mark skip locked
+            """,
+            row => new Mark(row.GetString(0), row.GetInt64(1), [.. row.GetFieldValue<string[]>(2)], row.GetInt64(3)),
+            Sql.P(transaction.TenantId), Sql.P(this.types));
+    }
+
+    /// <summary>Notes the new heads of the tenant's usage, and rolls it up.</summary>
+    /// <param name="taken">What was new, with its positions, in their order.</param>
+    public async Task Add(IReadOnlyList<TakenUsage> taken, Instant now, CancellationToken cancellation)
+    {
+        var together = new RoundTrip(transaction.Connection);
+        List<string> left = [];
+        foreach (var ofType in taken.GroupBy(it => it.Entry.Event.Type, StringComparer.Ordinal).OrderBy(it => it.Key, StringComparer.Ordinal))
+        {
+            var newest = ofType.Max(it => it.Position);
+            together.Write(
+                """
+                insert into billing.usage_heads as head (tenant_id, type, position) values ($1, $2, $3)
+                on conflict (tenant_id, type) do update set position = greatest(head.position, excluded.position)
+                """,
+                Sql.P(transaction.TenantId), Sql.P(ofType.Key), Sql.P(newest));
+
+            var versions = RolledMeter.Of(meters.Where(meter => meter.EventType == ofType.Key));
+            if (marks.Value.FirstOrDefault(it => it.Type == ofType.Key) is not { } mark || !mark.Meters.SetEquals(versions.Select(it => it.Id.ToString())))
+                continue;
+            if (mark.RolledUp == mark.Newest)
+                Write(together, ofType, versions, newest, now);
+            else if (mark.Newest - mark.RolledUp <= LittleBehind)
+                left.Add(ofType.Key);
+        }
+
+        await together.Send(cancellation);
+        foreach (var type in left)
+            await RollUpUsage.RollUpWithin(transaction, type, [.. meters.Where(meter => meter.EventType == type)], now, cancellation);
+    }
+
+    private void Write(
+        RoundTrip together, IGrouping<string, TakenUsage> ofType, IReadOnlyList<RolledMeter> versions, long newest, Instant now)
+    {
+        var sums = versions.SelectMany(meter => UsageSum.Of(meter, ofType.Select(it => it.Entry.Event))).ToList();
+        if (sums.Count > 0)
+        {
+            together.Write(
+                """
+                insert into billing.usage_rollups as rolled (tenant_id, meter_id, version, hour, dimensions, quantity, events, quantities)
+                select $1, meter, version, hour, array(select jsonb_array_elements_text(dimensions)), quantity, events, quantities
+                from unnest($2, $3, $4, $5, $6, $7, $8) as sums (meter, version, hour, dimensions, quantity, events, quantities)
+                on conflict (tenant_id, meter_id, version, hour, dimensions) do update
+                set quantity = rolled.quantity + excluded.quantity, events = rolled.events + excluded.events,
+                    quantities = rolled.quantities + excluded.quantities
+                """,
+                Sql.P(transaction.TenantId), Sql.P([.. sums.Select(it => it.Meter.Meter.Value)]), Sql.P([.. sums.Select(it => it.Meter.Version)]),
+                Sql.P([.. sums.Select(it => it.Hour)]),
+                new NpgsqlParameter<byte[][]>
+                {
+                    TypedValue = [.. sums.Select(it => JsonSerializer.SerializeToUtf8Bytes(it.Dimensions, BillingJson.Default.StringArray))],
+                    NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.Jsonb,
+                },
+                new NpgsqlParameter<decimal[]> { TypedValue = [.. sums.Select(it => it.Quantity)] },
+                Sql.P([.. sums.Select(it => it.Events)]), Sql.P([.. sums.Select(it => it.Quantities)]));
+        }
+
+        together.Write(
+            "update billing.usage_rollup_marks set position = $3, reached_at = $4 where tenant_id = $1 and type = $2",
+            Sql.P(transaction.TenantId), Sql.P(ofType.Key), Sql.P(newest), Sql.P(now));
+    }
+}
+
+/// <summary>What one batch adds to one row of the roll-ups, as <see cref="RollUpUsage"/> would read it from the ledger.</summary>
+/// <param name="Dimensions">Values of the meter's dimensions, in their order, null for events without the member.</param>
+/// <param name="Quantities">How many of the events have a quantity.</param>
+internal sealed record UsageSum(
+    MeterVersionId Meter, Instant Hour, string?[] Dimensions, decimal Quantity, long Events, long Quantities)
+{
+    // As many as a meter can have dimensions.
+    private readonly record struct Cell(Instant Hour, string? First, string? Second, string? Third, string? Fourth);
+
+    private record struct Sum(decimal Quantity, long Events, long Quantities);
+
+    /// <summary>
+    /// By hour (UTC) and dimensions. Exact: a quantity is below 10^15 with at most 9 decimals, so that tens of thousands of them fit the 28 digits of a decimal.
+    /// </summary>
+    public static IEnumerable<UsageSum> Of(RolledMeter meter, IEnumerable<UsageEvent> events)
+    {
+        var definition = meter.Definition;
+        var sums = new Dictionary<Cell, Sum>();
+        foreach (var it in events)
+        {
+            if (!definition.Passes(it.Data))
+                continue;
+            ref var sum = ref CollectionsMarshal.GetValueRefOrAddDefault(
+                sums, new(UsagePart.HourOf(it.Time), Value(0), Value(1), Value(2), Value(3)), out _);
+            sum.Events++;
+            if (definition.QuantityOf(it.Data) is { } quantity)
+            {
+                sum.Quantity += quantity;
+                sum.Quantities++;
+            }
+
+            string? Value(int dimension) =>
+                dimension < definition.Dimensions.Count ? it.Data.GetValueOrDefault(definition.Dimensions[dimension]) : null;
+        }
+
+        foreach (var (cell, sum) in sums)
+        {
+            string?[] values = [cell.First, cell.Second, cell.Third, cell.Fourth];
+            yield return new(meter.Id, cell.Hour, values[..definition.Dimensions.Count], sum.Quantity, sum.Events, sum.Quantities);
+        }
+    }
+}
