@@ -12,13 +12,16 @@ namespace Platform.Billing.Usage;
 
 /// <summary>
 /// Rolls a large batch up in the transaction that takes it: what is in hand need not be read again. Only where nothing of the tenant's usage
-/// of that type is behind, and the watermark names the very meters that the batch was checked against; else <see cref="RollUpUsage"/>
-/// has more to do, and does it, or who takes the batch where it is little.
+/// of that type is behind, the watermark names the very meters that the batch was checked against, and its sums are few beside its
+/// events. What is a little behind <see cref="RollUpUsage"/> does within the transaction; all else it does by itself.
 /// </summary>
 internal sealed class RollUpBatch
 {
     // What so many positions, of all tenants, lie behind is read and added within the transaction: about a second's.
     private const long LittleBehind = 100_000;
+
+    // Fewer events to a sum, and the tenant's lane would be held for longer than it is worth.
+    private const int EventsOfSum = 2;
 
     private readonly EventTransaction transaction;
     private readonly IReadOnlyList<MeterView> meters;
@@ -63,8 +66,12 @@ internal sealed class RollUpBatch
             var versions = RolledMeter.Of(meters.Where(meter => meter.EventType == ofType.Key));
             if (marks.Value.FirstOrDefault(it => it.Type == ofType.Key) is not { } mark || !mark.Meters.SetEquals(versions.Select(it => it.Id.ToString())))
                 continue;
+            var events = ofType.Select(it => it.Entry.Event).ToList();
+            var sums = versions.SelectMany(meter => UsageSum.Of(meter, events)).ToList();
+            if (sums.Count > events.Count / EventsOfSum)
+                continue;
             if (mark.RolledUp == mark.Newest)
-                Write(together, ofType, versions, newest, now);
+                Write(together, ofType.Key, sums, newest, now);
             else if (mark.Newest - mark.RolledUp <= LittleBehind)
                 left.Add(ofType.Key);
         }
@@ -74,10 +81,8 @@ internal sealed class RollUpBatch
             await RollUpUsage.RollUpWithin(transaction, type, [.. meters.Where(meter => meter.EventType == type)], now, cancellation);
     }
 
-    private void Write(
-        RoundTrip together, IGrouping<string, TakenUsage> ofType, IReadOnlyList<RolledMeter> versions, long newest, Instant now)
+    private void Write(RoundTrip together, string type, List<UsageSum> sums, long newest, Instant now)
     {
-        var sums = versions.SelectMany(meter => UsageSum.Of(meter, ofType.Select(it => it.Entry.Event))).ToList();
         if (sums.Count > 0)
         {
             together.Write(
@@ -102,7 +107,7 @@ internal sealed class RollUpBatch
 
         together.Write(
             "update billing.usage_rollup_marks set position = $3, reached_at = $4 where tenant_id = $1 and type = $2",
-            Sql.P(transaction.TenantId), Sql.P(ofType.Key), Sql.P(newest), Sql.P(now));
+            Sql.P(transaction.TenantId), Sql.P(type), Sql.P(newest), Sql.P(now));
     }
 }
 

@@ -150,10 +150,15 @@ public sealed class UsageRollUpSpecs(OwnBillingHost billing) : IClassFixture<Own
             mark.GetProperty("position").GetInt64().ShouldBe(mark.GetProperty("ledger_position").GetInt64());
         }
 
+        // A row for each event is more than the lane is held for.
+        await SendMany(tenant, type, [.. Enumerable.Range(0, 300).Select(i => Event(
+            type, $"apart.{i}", Now - Duration.FromMinutes(1), ("value", "1"), ("region", "eu"), ("size", $"{i}")))]);
+        await RolledUp(billing);
+
         var live = await Rows(tenant);
         await RollUp.Rebuild(BillingHost.Cancellation);
         (await Rows(tenant)).ShouldBe(live);
-        live.Length.ShouldBeGreaterThan(60);
+        live.Length.ShouldBeGreaterThan(600);
 
         // What is no decimal, or too long to be read as one, is in no range.
         static string Size(int i) => (i % 6) switch
