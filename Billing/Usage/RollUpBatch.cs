@@ -17,8 +17,9 @@ namespace Platform.Billing.Usage;
 /// </summary>
 internal sealed class RollUpBatch
 {
-    // What so many positions, of all tenants, lie behind is read and added within the transaction: about a second's.
-    private const long LittleBehind = 100_000;
+    // What so many positions, of all tenants, lie behind is read and added within the transaction: what comes in some seconds, because the
+    // roller's look is as old as that when much comes.
+    private const long LittleBehind = 300_000;
 
     // Fewer events to a sum, and the tenant's lane would be held for longer than it is worth.
     private const int EventsOfSum = 2;
