@@ -65,7 +65,8 @@ internal sealed class RollUpBatch
                 Sql.P(transaction.TenantId), Sql.P(ofType.Key), Sql.P(newest));
 
             var versions = RolledMeter.Of(meters.Where(meter => meter.EventType == ofType.Key));
-            if (marks.Value.FirstOrDefault(it => it.Type == ofType.Key) is not { } mark || !mark.Meters.SetEquals(versions.Select(it => it.Id.ToString())))
+            if (marks.Value.FirstOrDefault(it => it.Type == ofType.Key) is not { } mark
+                || !mark.Meters.SetEquals(versions.Select(it => it.Id.ToString())))
                 continue;
             var events = ofType.Select(it => it.Entry.Event).ToList();
             var sums = versions.SelectMany(meter => UsageSum.Of(meter, events)).ToList();
@@ -95,8 +96,8 @@ internal sealed class RollUpBatch
                 set quantity = rolled.quantity + excluded.quantity, events = rolled.events + excluded.events,
                     quantities = rolled.quantities + excluded.quantities
                 """,
-                Sql.P(transaction.TenantId), Sql.P([.. sums.Select(it => it.Meter.Meter.Value)]), Sql.P([.. sums.Select(it => it.Meter.Version)]),
-                Sql.P([.. sums.Select(it => it.Hour)]),
+                Sql.P(transaction.TenantId), Sql.P([.. sums.Select(it => it.Meter.Meter.Value)]),
+                Sql.P([.. sums.Select(it => it.Meter.Version)]), Sql.P([.. sums.Select(it => it.Hour)]),
                 new NpgsqlParameter<byte[][]>
                 {
                     TypedValue = [.. sums.Select(it => JsonSerializer.SerializeToUtf8Bytes(it.Dimensions, BillingJson.Default.StringArray))],
@@ -124,7 +125,8 @@ internal sealed record UsageSum(
     private record struct Sum(decimal Quantity, long Events, long Quantities);
 
     /// <summary>
-    /// By hour (UTC) and dimensions. Exact: a quantity is below 10^15 with at most 9 decimals, so that tens of thousands of them fit the 28 digits of a decimal.
+    /// By hour (UTC) and dimensions. Exact: a quantity is below 10^15 with at most 9 decimals, so that tens of thousands of them fit the 28
+    /// digits of a decimal.
     /// </summary>
     public static IEnumerable<UsageSum> Of(RolledMeter meter, IEnumerable<UsageEvent> events)
     {

@@ -136,12 +136,14 @@ public sealed class UsageRollUpSpecs(OwnBillingHost billing) : IClassFixture<Own
         await Send(tenant, type, "first", Now - Duration.FromHours(1), "1");
         await RolledUp(billing);
 
+        // What is no decimal, or too long to be read as one, is in no range.
+        string[] sizes = ["10", "100.49", "100.5", "-20", "no size", "0000000000000000000000000000000000042"];
         foreach (var batch in Enumerable.Range(0, 3))
         {
             // The last ten repeat the first one.
             var answer = await SendMany(tenant, type, [.. Enumerable.Range(0, 600).Select(i => i < 590 ? i : 0).Select(i => Event(
                 type, $"{batch}.{i}", Now - Duration.FromMinutes(1 + i),
-                ("value", $"{i % 7}.25"), ("region", i % 5 == 0 ? "eu" : "asia"), ("size", Size(i))))]);
+                ("value", $"{i % 7}.25"), ("region", i % 5 == 0 ? "eu" : "asia"), ("size", sizes[i % sizes.Length])))]);
             answer.GetProperty("accepted").GetInt32().ShouldBe(590);
             answer.GetProperty("duplicates").GetInt32().ShouldBe(10);
 
@@ -159,12 +161,6 @@ public sealed class UsageRollUpSpecs(OwnBillingHost billing) : IClassFixture<Own
         await RollUp.Rebuild(BillingHost.Cancellation);
         (await Rows(tenant)).ShouldBe(live);
         live.Length.ShouldBeGreaterThan(600);
-
-        // What is no decimal, or too long to be read as one, is in no range.
-        static string Size(int i) => (i % 6) switch
-        {
-            0 => "10", 1 => "100.49", 2 => "100.5", 3 => "-20", 4 => "no size", _ => "0000000000000000000000000000000000042",
-        };
     }
 
     [Fact]
