@@ -65,8 +65,8 @@ internal sealed class RollUpBatch
                 Sql.P(transaction.TenantId), Sql.P(ofType.Key), Sql.P(newest));
 
             var versions = RolledMeter.Of(meters.Where(meter => meter.EventType == ofType.Key));
-            if (marks.Value.FirstOrDefault(it => it.Type == ofType.Key) is not { } mark
-                || !mark.Meters.SetEquals(versions.Select(it => it.Id.ToString())))
+            var mark = marks.Value.FirstOrDefault(it => it.Type == ofType.Key);
+            if (mark is null || !mark.Meters.SetEquals(versions.Select(it => it.Id.ToString())))
                 continue;
             var events = ofType.Select(it => it.Entry.Event).ToList();
             var sums = versions.SelectMany(meter => UsageSum.Of(meter, events)).ToList();
