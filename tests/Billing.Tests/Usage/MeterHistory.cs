@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Numerics;
 using System.Text.Json;
 using NodaTime;
 using NodaTime.Text;
@@ -102,7 +103,7 @@ internal sealed record CountedEvent(Instant Time, int Order, string? Value, stri
             _ when values.Count == 0 => 0,
             "max" => values.Max(),
             "latest" => values[^1],
-            "average" => Rounded(values.Sum() / values.Count),
+            "average" => Quotient(values.Sum(), values.Count),
             "percentile" => values.Order().ElementAt((values.Count + 1) / 2 - 1),
             _ => throw new ArgumentException(aggregation),
         };
@@ -113,6 +114,13 @@ internal sealed record CountedEvent(Instant Time, int Order, string? Value, stri
             var (start, end) = (Instant.Max(it.Item.Time, from), Instant.Min(Instant.Min(until, to), now));
             return end <= start ? 0 : it.Item.Quantity!.Value * (end - start).BclCompatibleTicks / NodaConstants.TicksPerSecond;
         });
+    }
+
+    // A decimal's own division rounds to its 28 digits first, so that large averages would be rounded twice.
+    private static decimal Quotient(decimal sum, int count)
+    {
+        var doubled = 2 * 1_000 * new BigInteger(sum * 1_000_000_000m);
+        return (decimal)((doubled + count) / (2 * count)) / 1_000_000_000_000m;
     }
 
     private static decimal Rounded(decimal value) => decimal.Round(value, 12, MidpointRounding.AwayFromZero);
