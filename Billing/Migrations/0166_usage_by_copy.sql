@@ -1,9 +1,8 @@
 -- The way of large batches into the log. PostgreSQL copies into no table with row-level security, so they go in through a table above it
 -- that nobody reads. Who writes there cannot name a tenant: it is the one that the transaction shows, and where that is none, or several, no
 -- row is a row.
-create table {schema}.usage_log (like {schema}.usage_events including defaults) partition by range (time);
-alter table {schema}.usage_log
-    alter position drop default, alter tenant_id set default btrim(current_setting('platform.tenants'), '{}')::uuid;
+create table {schema}.usage_log (like {schema}.usage_events) partition by range (time);
+alter table {schema}.usage_log alter tenant_id set default btrim(current_setting('platform.tenants'), '{}')::uuid;
 alter table {schema}.usage_log attach partition {schema}.usage_events for values from (minvalue) to (maxvalue);
 grant insert (position, time, received_at, attempt_id, content_hash, source, id, type, subject, data) on {schema}.usage_log to {app_role};
 

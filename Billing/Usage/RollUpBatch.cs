@@ -26,7 +26,6 @@ internal sealed class RollUpBatch
 
     private readonly EventTransaction transaction;
     private readonly IReadOnlyList<MeterView> meters;
-    private readonly string[] types;
     private readonly Answer<IReadOnlyList<Mark>> marks;
 
     private sealed record Mark(string Type, long RolledUp, HashSet<string> Meters, long Newest);
@@ -35,7 +34,7 @@ internal sealed class RollUpBatch
     /// <param name="meters">What reads usage of these types.</param>
     public RollUpBatch(RoundTrip together, EventTransaction transaction, IEnumerable<string> types, IReadOnlyList<MeterView> meters)
     {
-        (this.transaction, this.types, this.meters) = (transaction, [.. types.Distinct()], meters);
+        (this.transaction, this.meters) = (transaction, meters);
         marks = together.Rows(
             """
             select mark.type, mark.position, mark.meters, head.position
@@ -45,7 +44,7 @@ internal sealed class RollUpBatch
             for update of mark skip locked
             """,
             row => new Mark(row.GetString(0), row.GetInt64(1), [.. row.GetFieldValue<string[]>(2)], row.GetInt64(3)),
-            Sql.P(transaction.TenantId), Sql.P(this.types));
+            Sql.P(transaction.TenantId), Sql.P([.. types.Distinct()]));
     }
 
     /// <summary>Notes the new heads of the tenant's usage, and rolls it up.</summary>
@@ -73,9 +72,14 @@ internal sealed class RollUpBatch
             if (sums.Count > events.Count / EventsOfSum)
                 continue;
             if (mark.RolledUp == mark.Newest)
-                Write(together, ofType.Key, sums, newest, now);
+            {
+                Write(together, sums);
+                RollUpUsage.MoveWatermark(together, new(transaction.TenantId), ofType.Key, versions, newest, now);
+            }
             else if (mark.Newest - mark.RolledUp <= LittleBehind)
+            {
                 left.Add(ofType.Key);
+            }
         }
 
         await together.Send(cancellation);
@@ -83,33 +87,25 @@ internal sealed class RollUpBatch
             await RollUpUsage.RollUpWithin(transaction, type, [.. meters.Where(meter => meter.EventType == type)], now, cancellation);
     }
 
-    private void Write(RoundTrip together, string type, List<UsageSum> sums, long newest, Instant now)
+    private void Write(RoundTrip together, List<UsageSum> sums)
     {
-        if (sums.Count > 0)
-        {
-            together.Write(
+        if (sums.Count == 0)
+            return;
+        together.Write(
+            RollUpUsage.AddToRollUps(
                 """
-                insert into billing.usage_rollups as rolled (tenant_id, meter_id, version, hour, dimensions, quantity, events, quantities)
                 select $1, meter, version, hour, array(select jsonb_array_elements_text(dimensions)), quantity, events, quantities
                 from unnest($2, $3, $4, $5, $6, $7, $8) as sums (meter, version, hour, dimensions, quantity, events, quantities)
-                on conflict (tenant_id, meter_id, version, hour, dimensions) do update
-                set quantity = rolled.quantity + excluded.quantity, events = rolled.events + excluded.events,
-                    quantities = rolled.quantities + excluded.quantities
-                """,
-                Sql.P(transaction.TenantId), Sql.P([.. sums.Select(it => it.Meter.Meter.Value)]),
-                Sql.P([.. sums.Select(it => it.Meter.Version)]), Sql.P([.. sums.Select(it => it.Hour)]),
-                new NpgsqlParameter<byte[][]>
-                {
-                    TypedValue = [.. sums.Select(it => JsonSerializer.SerializeToUtf8Bytes(it.Dimensions, BillingJson.Default.StringArray))],
-                    NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.Jsonb,
-                },
-                new NpgsqlParameter<decimal[]> { TypedValue = [.. sums.Select(it => it.Quantity)] },
-                Sql.P([.. sums.Select(it => it.Events)]), Sql.P([.. sums.Select(it => it.Quantities)]));
-        }
-
-        together.Write(
-            "update billing.usage_rollup_marks set position = $3, reached_at = $4 where tenant_id = $1 and type = $2",
-            Sql.P(transaction.TenantId), Sql.P(type), Sql.P(newest), Sql.P(now));
+                """),
+            Sql.P(transaction.TenantId), Sql.P([.. sums.Select(it => it.Meter.Meter.Value)]),
+            Sql.P([.. sums.Select(it => it.Meter.Version)]), Sql.P([.. sums.Select(it => it.Hour)]),
+            new NpgsqlParameter<byte[][]>
+            {
+                TypedValue = [.. sums.Select(it => JsonSerializer.SerializeToUtf8Bytes(it.Dimensions, BillingJson.Default.StringArray))],
+                NpgsqlDbType = NpgsqlDbType.Array | NpgsqlDbType.Jsonb,
+            },
+            new NpgsqlParameter<decimal[]> { TypedValue = [.. sums.Select(it => it.Quantity)] },
+            Sql.P([.. sums.Select(it => it.Events)]), Sql.P([.. sums.Select(it => it.Quantities)]));
     }
 }
 

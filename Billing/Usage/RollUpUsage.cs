@@ -132,12 +132,26 @@ public sealed class RollUpUsage(BillingDatabase database, Documents documents, T
         Add(together, tenant, type, after: 0, through, [.. versions.Except(known)], again);
 
         // 3 move the watermark
-        together.Write(
-            "update billing.usage_rollup_marks set position = $3, reached_at = $4, meters = $5 where tenant_id = $1 and type = $2",
-            Sql.P(tenant.Value), Sql.P(type), Sql.P(through), Sql.P(now),
-            Sql.P([.. versions.Select(meter => meter.Id.ToString())]));
+        MoveWatermark(together, tenant, type, versions, through, now);
         await together.Send(cancellation);
     }
+
+    /// <summary>SQL that adds to the rows of the roll-ups.</summary>
+    /// <param name="sums">A query of all columns of such rows, each row once.</param>
+    internal static string AddToRollUps(string sums) =>
+        $"""
+        insert into billing.usage_rollups as rolled (tenant_id, meter_id, version, hour, dimensions, quantity, events, quantities)
+        {sums}
+        on conflict (tenant_id, meter_id, version, hour, dimensions) do update
+        set quantity = rolled.quantity + excluded.quantity, events = rolled.events + excluded.events,
+            quantities = rolled.quantities + excluded.quantities
+        """;
+
+    /// <param name="versions">All that are rolled up to there.</param>
+    internal static void MoveWatermark(
+        RoundTrip together, TenantId tenant, string type, IReadOnlyList<RolledMeter> versions, long through, Instant now) => together.Write(
+        "update billing.usage_rollup_marks set position = $3, reached_at = $4, meters = $5 where tenant_id = $1 and type = $2",
+        Sql.P(tenant.Value), Sql.P(type), Sql.P(through), Sql.P(now), Sql.P([.. versions.Select(meter => meter.Id.ToString())]));
 
     private static void Delete(RoundTrip together, TenantId tenant, IReadOnlyList<RolledMeter> meters) => together.Write(
         """
@@ -167,11 +181,7 @@ public sealed class RollUpUsage(BillingDatabase database, Documents documents, T
                       and not exists (
                           select from billing.usage_gone_months gone
                           where gone.month = date_trunc('month', time, 'UTC') and ($5 or usage_entries.position <= gone.position)))
-                insert into billing.usage_rollups as rolled (tenant_id, meter_id, version, hour, dimensions, quantity, events, quantities)
-                {sums}
-                on conflict (tenant_id, meter_id, version, hour, dimensions) do update
-                set quantity = rolled.quantity + excluded.quantity, events = rolled.events + excluded.events,
-                    quantities = rolled.quantities + excluded.quantities
+                {AddToRollUps(sums)}
                 """,
                 [.. parameters]);
 

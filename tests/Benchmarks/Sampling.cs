@@ -27,6 +27,15 @@ internal static class Sampling
     public static string? Text(string[] options, string name) =>
         Array.IndexOf(options, name) is var at and >= 0 ? options[at + 1] : null;
 
+    /// <summary>For how long all processors together were busy since the machine started, with whatever.</summary>
+    public static double BusySeconds()
+    {
+        // user, nice, system, idle, iowait, irq, softirq, in hundredths of a second; the rest is in these already, or is other machines'.
+        var ticks = File.ReadLines("/proc/stat").First().Split(' ', StringSplitOptions.RemoveEmptyEntries).Skip(1)
+            .Select(it => long.Parse(it, CultureInfo.InvariantCulture)).ToArray();
+        return (ticks[0] + ticks[1] + ticks[2] + ticks[5] + ticks[6]) / 100.0;
+    }
+
     /// <summary>Works off a pile made beforehand, by so many workers at once, each taking the next as soon as its last is done.</summary>
     /// <returns>Seconds until all was done, and the milliseconds of each call.</returns>
     public static async Task<(double Seconds, List<double> Milliseconds)> WorkOff<T>(

@@ -85,21 +85,11 @@ public sealed class UsageRollUpSpecs(OwnBillingHost billing) : IClassFixture<Own
     public async Task Many_rollers_at_once_beside_writers_count_every_event_once()
     {
         var (tenant, type) = (await billing.NewTenant(), await NewType(billing));
-        using var stop = CancellationTokenSource.CreateLinkedTokenSource(BillingHost.Cancellation);
-        var rollers = Enumerable.Range(0, 4).Select(_ => Task.Run(async () =>
-        {
-            while (!stop.IsCancellationRequested)
-                await RollUpNow(tenant, type);
-        })).ToList();
-
-        await Task.WhenAll(Enumerable.Range(0, 4).Select(async writer =>
+        await BesideRollers(4, tenant, type, writers: 4, async writer =>
         {
             for (var i = 0; i < 15; i++)
                 await Send(tenant, type, $"{writer}.{i}", Now - Duration.FromHours(1), "1");
-        }));
-        await stop.CancelAsync();
-        await Task.WhenAll(rollers);
-        await RolledUp(billing);
+        });
 
         (await Rows(tenant)).ShouldHaveSingleItem().ShouldEndWith("|0|60|0");
     }
@@ -167,14 +157,7 @@ public sealed class UsageRollUpSpecs(OwnBillingHost billing) : IClassFixture<Own
     public async Task Large_batches_beside_small_ones_rollers_and_a_new_meter_count_every_event_once()
     {
         var (tenant, type) = (await billing.NewTenant(), await NewType(billing));
-        using var stop = CancellationTokenSource.CreateLinkedTokenSource(BillingHost.Cancellation);
-        var rollers = Enumerable.Range(0, 2).Select(_ => Task.Run(async () =>
-        {
-            while (!stop.IsCancellationRequested)
-                await RollUpNow(tenant, type);
-        })).ToList();
-
-        await Task.WhenAll(Enumerable.Range(0, 4).Select(async writer =>
+        await BesideRollers(2, tenant, type, writers: 4, async writer =>
         {
             for (var i = 0; i < 6; i++)
             {
@@ -184,10 +167,7 @@ public sealed class UsageRollUpSpecs(OwnBillingHost billing) : IClassFixture<Own
                 if (writer == 0 && i == 3)
                     await Define(billing, type, "sum");
             }
-        }));
-        await stop.CancelAsync();
-        await Task.WhenAll(rollers);
-        await RolledUp(billing);
+        });
 
         var rows = await Rows(tenant);
         rows.Length.ShouldBe(2);
@@ -208,6 +188,22 @@ public sealed class UsageRollUpSpecs(OwnBillingHost billing) : IClassFixture<Own
         Calls(invoice.Json).ShouldBe([("usage", "15", "0.75")]);
         var mark = (await tenant.Viewer.Get("/v1/usage/rollups")).Json.GetProperty("items").EnumerateArray().Single();
         mark.GetProperty("position").GetInt64().ShouldBe(mark.GetProperty("ledger_position").GetInt64());
+    }
+
+    // Returns when all that was written is rolled up.
+    private async Task BesideRollers(int rollers, TestTenant tenant, string type, int writers, Func<int, Task> write)
+    {
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(BillingHost.Cancellation);
+        var rolling = Enumerable.Range(0, rollers).Select(_ => Task.Run(async () =>
+        {
+            while (!stop.IsCancellationRequested)
+                await RollUpNow(tenant, type);
+        })).ToList();
+
+        await Task.WhenAll(Enumerable.Range(0, writers).Select(write));
+        await stop.CancelAsync();
+        await Task.WhenAll(rolling);
+        await RolledUp(billing);
     }
 
     /// <summary>Waits until the roll-ups of all tenants are where the ledger is.</summary>
