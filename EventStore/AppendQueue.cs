@@ -16,9 +16,8 @@ internal sealed class AppendQueue(int lanes)
     private const int TenantsMax = 200;
 
     private readonly Lock gate = new();
-    private readonly bool[] taken = new bool[lanes];
-    private readonly Queue<TaskCompletionSource>[] transactions =
-        [.. Enumerable.Range(0, lanes).Select(_ => new Queue<TaskCompletionSource>())];
+    private readonly LaneUse[] uses = new LaneUse[lanes];
+    private readonly Queue<Turn>[] transactions = [.. Enumerable.Range(0, lanes).Select(_ => new Queue<Turn>())];
     private List<WaitingWrite> waiting = [];
     private int commits;
 
@@ -54,7 +53,11 @@ internal sealed class AppendQueue(int lanes)
             if (batch.CountsAsCommit)
                 commits--;
             foreach (var lane in batch.Lanes)
+            {
+                uses[lane] = default;
                 PassOn(lane);
+            }
+
             LeadNext();
         }
         foreach (var write in batch.Writes)
@@ -84,45 +87,50 @@ internal sealed class AppendQueue(int lanes)
     /// The process's turn at a lane for a transaction, so that at most one of its connections waits for the lane's lock.
     /// Appends and transactions take turns.
     /// </summary>
-    public async Task TakeLane(short lane, CancellationToken cancellation)
+    /// <param name="shared">With others who share it, as long as nobody waits who wants it alone.</param>
+    public async Task TakeLane(short lane, bool shared, CancellationToken cancellation)
     {
-        TaskCompletionSource turn;
+        Turn turn;
         lock (gate)
         {
-            if (!taken[lane])
+            var nobodyWaits = transactions[lane].Count == 0 && !waiting.Exists(write => write.Lane == lane);
+            if (uses[lane].IsFree || (shared && uses[lane].IsShared && nobodyWaits))
             {
-                taken[lane] = true;
+                Take(lane, shared);
                 return;
             }
-            turn = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+            turn = new(shared, new(TaskCreationOptions.RunContinuationsAsynchronously));
             transactions[lane].Enqueue(turn);
         }
-        await using var withdrawal = cancellation.UnsafeRegister(_ => turn.TrySetCanceled(cancellation), null);
-        await turn.Task;
+        await using var withdrawal = cancellation.UnsafeRegister(_ => turn.Came.TrySetCanceled(cancellation), null);
+        await turn.Came.Task;
     }
 
     public void ReleaseLane(short lane)
     {
         lock (gate)
         {
-            taken[lane] = false;
+            uses[lane] = uses[lane] with { Sharers = Math.Max(uses[lane].Sharers - 1, 0), IsAlone = false };
+            if (!uses[lane].IsFree)
+                return;
             LeadNext();
-            if (!taken[lane])
-                PassOn(lane);
+            PassOn(lane);
         }
     }
 
+    private void Take(short lane, bool shared) =>
+        uses[lane] = shared ? new(uses[lane].Sharers + 1, IsAlone: false) : new(Sharers: 0, IsAlone: true);
+
+    // To whoever is next, and where that one shares it, to all who do and come right after.
     private void PassOn(short lane)
     {
-        while (transactions[lane].TryDequeue(out var next))
+        while (transactions[lane].TryPeek(out var next) && (uses[lane].IsFree || (next.Shared && uses[lane].IsShared)))
         {
-            if (next.TrySetResult())
-            {
-                taken[lane] = true;
-                return;
-            }
+            transactions[lane].Dequeue();
+            if (next.Came.TrySetResult())
+                Take(lane, next.Shared);
         }
-        taken[lane] = false;
     }
 
     private void LeadNext()
@@ -147,7 +155,7 @@ internal sealed class AppendQueue(int lanes)
         var rows = 0;
         foreach (var next in waiting)
         {
-            if (taken[next.Lane]
+            if (!uses[next.Lane].IsFree
                 || (batch.Count > 0 && rows + next.RowCount > RowsMax)
                 || (tenants.Count == TenantsMax && !tenants.Contains(next.Write.TenantId))
                 || next.Write.Appends.Any(append => streams.Contains(append.Stream)))
@@ -168,9 +176,17 @@ internal sealed class AppendQueue(int lanes)
         waiting = left;
         commits++;
         foreach (var lane in lanes)
-            taken[lane] = true;
+            Take(lane, shared: false);
         return new([.. lanes], batch, CountsAsCommit: true);
     }
+
+    private readonly record struct LaneUse(int Sharers, bool IsAlone)
+    {
+        public bool IsFree => Sharers == 0 && !IsAlone;
+        public bool IsShared => Sharers > 0;
+    }
+
+    private sealed record Turn(bool Shared, TaskCompletionSource Came);
 }
 
 /// <summary>Writes that one commit takes.</summary>

@@ -17,7 +17,13 @@ internal sealed partial class Database : IAsyncDisposable
     public const string TakeLane = "select set_config('platform.tenants', $1, true), pg_advisory_xact_lock($2, $3)";
 
     /// <summary>
-    /// The same for several, in ascending order, with the longest wait for one of them: none shall be kept waiting for a long
+    /// Takes the tenant, and its lane together with others who do so: for who writes no events (the same parameters; one tenant).
+    /// </summary>
+    public const string ShareLane =
+        "select set_config('platform.tenants', $1, true), pg_advisory_xact_lock_shared($2, $3), pg_advisory_xact_lock(hashtextextended($1, $2))";
+
+    /// <summary>
+    /// The same as <see cref="TakeLane"/> for several, in ascending order, with the longest wait for one of them: none shall be kept waiting for a long
     /// transaction in another.
     /// </summary>
     public const string TakeLanes =

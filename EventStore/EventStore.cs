@@ -141,6 +141,16 @@ public sealed class EventStore
         IReadOnlyList<Guid> tenantIds, Cause cause, Func<LaneTransaction, CancellationToken, Task<T>> work, CancellationToken cancellation) =>
         transactions.Run(tenantIds, cause, work, cancellation);
 
+    /// <summary>
+    /// Runs <paramref name="work"/> in one transaction that holds the tenant, for long writes to tables of the caller's own that append no
+    /// events: several tenants of a lane may be at it at the same time, where <see cref="Transact{T}(Guid, Cause, Func{EventTransaction,
+    /// CancellationToken, Task{T}}, CancellationToken)"/> and appends wait for each other, and for these. All else is as there.
+    /// </summary>
+    /// <param name="work">Is given the connection; commands on it run in the transaction.</param>
+    public Task<T> TransactBeside<T>(
+        Guid tenantId, Func<NpgsqlConnection, CancellationToken, Task<T>> work, CancellationToken cancellation) =>
+        transactions.RunBeside(tenantId, work, cancellation);
+
     /// <summary>Tenants of one lane write in turns; those of different lanes do not wait for each other.</summary>
     public short LaneOf(Guid tenantId) => database.LaneOf(tenantId);
 

@@ -12,18 +12,38 @@ internal sealed class Transactions(
     public async Task<T> Run<T>(
         IReadOnlyList<Guid> tenantIds, Cause cause, Func<LaneTransaction, CancellationToken, Task<T>> work, CancellationToken cancellation)
     {
+        if (tenantIds.Any(tenant => database.LaneOf(tenant) != database.LaneOf(tenantIds[0])))
+            throw new ArgumentException("Tenants of one transaction share a lane.", nameof(tenantIds));
+        return await Run(
+            tenantIds,
+            shared: false,
+            async (connection, token) =>
+            {
+                var open = new LaneTransaction(tenantIds, cause, connection, database, rows, serializer, inline);
+                var result = await work(open, token);
+                await open.WriteMessages(token);
+                return result;
+            },
+            cancellation);
+    }
+
+    /// <inheritdoc cref="EventStore.TransactBeside"/>
+    public Task<T> RunBeside<T>(Guid tenantId, Func<NpgsqlConnection, CancellationToken, Task<T>> work, CancellationToken cancellation) =>
+        Run([tenantId], shared: true, work, cancellation);
+
+    private async Task<T> Run<T>(
+        IReadOnlyList<Guid> tenantIds, bool shared, Func<NpgsqlConnection, CancellationToken, Task<T>> work, CancellationToken cancellation)
+    {
         database.RefuseWithinTransaction();
         var lane = database.LaneOf(tenantIds[0]);
-        if (tenantIds.Any(tenant => database.LaneOf(tenant) != lane))
-            throw new ArgumentException("Tenants of one transaction share a lane.", nameof(tenantIds));
         for (var attempt = 0; ; attempt++)
         {
-            await appender.TakeLane(lane, cancellation);
+            await appender.TakeLane(lane, cancellation, shared);
             var run = new RunOnce<T>();
             try
             {
                 database.WithinTransaction = true;
-                await Run(run, tenantIds, lane, cause, work, cancellation);
+                await Run(run, tenantIds, lane, shared, work, cancellation);
                 bell.Ring(lane);
                 return run.Result!;
             }
@@ -94,7 +114,7 @@ internal sealed class Transactions(
     }
 
     private async Task Run<T>(
-        RunOnce<T> run, IReadOnlyList<Guid> tenantIds, short lane, Cause cause, Func<LaneTransaction, CancellationToken, Task<T>> work,
+        RunOnce<T> run, IReadOnlyList<Guid> tenantIds, short lane, bool shared, Func<NpgsqlConnection, CancellationToken, Task<T>> work,
         CancellationToken cancellation)
     {
         using var activity = Telemetry.Source.StartActivity("eventstore.transact");
@@ -102,20 +122,18 @@ internal sealed class Transactions(
         await using var connection = await database.Application.OpenConnectionAsync(cancellation);
         await using var transaction = await connection.BeginTransactionAsync(cancellation);
         await using (var lockLane = new NpgsqlCommand(
-            $"{TakeLane}, pg_current_xact_id()::text, (select stats_reset::text from pg_stat_wal)", connection)
+            $"{(shared ? ShareLane : TakeLane)}, pg_current_xact_id()::text, (select stats_reset::text from pg_stat_wal)", connection)
         {
             Parameters = { Text(LaneTransaction.Visibility(tenantIds)), Value(database.LockSpace), Value((int)lane) },
         })
         await using (var reader = await lockLane.ExecuteReaderAsync(cancellation))
         {
             await reader.ReadAsync(cancellation);
-            run.TransactionId = reader.GetString(2);
-            run.Epoch = reader.GetString(3);
+            run.TransactionId = reader.GetString(reader.FieldCount - 2);
+            run.Epoch = reader.GetString(reader.FieldCount - 1);
         }
 
-        var open = new LaneTransaction(tenantIds, cause, connection, database, rows, serializer, inline);
-        run.Result = await work(open, cancellation);
-        await open.WriteMessages(cancellation);
+        run.Result = await work(connection, cancellation);
         run.Committing = true;
         await transaction.CommitAsync(CancellationToken.None);
     }

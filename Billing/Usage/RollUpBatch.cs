@@ -24,7 +24,8 @@ internal sealed class RollUpBatch
     // Fewer events to a sum, and the tenant's lane would be held for longer than it is worth.
     private const int EventsOfSum = 2;
 
-    private readonly EventTransaction transaction;
+    private readonly NpgsqlConnection connection;
+    private readonly TenantId tenant;
     private readonly IReadOnlyList<MeterView> meters;
     private readonly Answer<IReadOnlyList<Mark>> marks;
 
@@ -32,9 +33,9 @@ internal sealed class RollUpBatch
 
     /// <summary>Takes the watermarks, if nobody else has them, with whatever else is sent.</summary>
     /// <param name="meters">What reads usage of these types.</param>
-    public RollUpBatch(RoundTrip together, EventTransaction transaction, IEnumerable<string> types, IReadOnlyList<MeterView> meters)
+    public RollUpBatch(RoundTrip together, TenantId tenant, IEnumerable<string> types, IReadOnlyList<MeterView> meters)
     {
-        (this.transaction, this.meters) = (transaction, meters);
+        (connection, this.tenant, this.meters) = (together.Connection, tenant, meters);
         marks = together.Rows(
             """
             select mark.type, mark.position, mark.meters, head.position
@@ -44,14 +45,14 @@ internal sealed class RollUpBatch
             for update of mark skip locked
             """,
             row => new Mark(row.GetString(0), row.GetInt64(1), [.. row.GetFieldValue<string[]>(2)], row.GetInt64(3)),
-            Sql.P(transaction.TenantId), Sql.P([.. types.Distinct()]));
+            Sql.P(tenant.Value), Sql.P([.. types.Distinct()]));
     }
 
     /// <summary>Notes the new heads of the tenant's usage, and rolls it up.</summary>
     /// <param name="taken">What was new, with its positions, in their order.</param>
     public async Task Add(IReadOnlyList<TakenUsage> taken, Instant now, CancellationToken cancellation)
     {
-        var together = new RoundTrip(transaction.Connection);
+        var together = new RoundTrip(connection);
         List<string> left = [];
         foreach (var ofType in taken.GroupBy(it => it.Entry.Event.Type, StringComparer.Ordinal).OrderBy(it => it.Key, StringComparer.Ordinal))
         {
@@ -61,7 +62,7 @@ internal sealed class RollUpBatch
                 insert into billing.usage_heads as head (tenant_id, type, position) values ($1, $2, $3)
                 on conflict (tenant_id, type) do update set position = greatest(head.position, excluded.position)
                 """,
-                Sql.P(transaction.TenantId), Sql.P(ofType.Key), Sql.P(newest));
+                Sql.P(tenant.Value), Sql.P(ofType.Key), Sql.P(newest));
 
             var versions = RolledMeter.Of(meters.Where(meter => meter.EventType == ofType.Key));
             var mark = marks.Value.FirstOrDefault(it => it.Type == ofType.Key);
@@ -74,7 +75,7 @@ internal sealed class RollUpBatch
             if (mark.RolledUp == mark.Newest)
             {
                 Write(together, sums);
-                RollUpUsage.MoveWatermark(together, new(transaction.TenantId), ofType.Key, versions, newest, now);
+                RollUpUsage.MoveWatermark(together, tenant, ofType.Key, versions, newest, now);
             }
             else if (mark.Newest - mark.RolledUp <= LittleBehind)
             {
@@ -84,7 +85,7 @@ internal sealed class RollUpBatch
 
         await together.Send(cancellation);
         foreach (var type in left)
-            await RollUpUsage.RollUpWithin(transaction, type, [.. meters.Where(meter => meter.EventType == type)], now, cancellation);
+            await RollUpUsage.RollUpWithin(connection, tenant, type, [.. meters.Where(meter => meter.EventType == type)], now, cancellation);
     }
 
     private void Write(RoundTrip together, List<UsageSum> sums)
@@ -97,7 +98,7 @@ internal sealed class RollUpBatch
                 select $1, meter, version, hour, array(select jsonb_array_elements_text(dimensions)), quantity, events, quantities
                 from unnest($2, $3, $4, $5, $6, $7, $8) as sums (meter, version, hour, dimensions, quantity, events, quantities)
                 """),
-            Sql.P(transaction.TenantId), Sql.P([.. sums.Select(it => it.Meter.Meter.Value)]),
+            Sql.P(tenant.Value), Sql.P([.. sums.Select(it => it.Meter.Meter.Value)]),
             Sql.P([.. sums.Select(it => it.Meter.Version)]), Sql.P([.. sums.Select(it => it.Hour)]),
             new NpgsqlParameter<byte[][]>
             {

@@ -45,12 +45,13 @@ public sealed class RollUpUsage(BillingDatabase database, Documents documents, T
         connection => RollUp(connection, tenant, type, meters, clock.Now(), patient: false, again: false, cancellation), cancellation);
 
     /// <summary>
-    /// The same in the transaction of who holds the tenant's lane and wrote usage in it: nothing is behind once it is committed, so who
+    /// The same in the transaction of who holds the tenant and wrote usage in it: nothing is behind once it is committed, so who
     /// writes next can add what it writes by itself (<see cref="RollUpBatch"/>).
     /// </summary>
     internal static Task RollUpWithin(
-        EventTransaction transaction, string type, IReadOnlyList<MeterView> meters, Instant now, CancellationToken cancellation) =>
-        RollUp(transaction.Connection, new(transaction.TenantId), type, meters, now, patient: false, again: false, cancellation);
+        NpgsqlConnection connection, TenantId tenant, string type, IReadOnlyList<MeterView> meters, Instant now,
+        CancellationToken cancellation) =>
+        RollUp(connection, tenant, type, meters, now, patient: false, again: false, cancellation);
 
     /// <summary>
     /// Everything behind that these meters read, in the transaction of who needs it and holds the tenant's lane: most often nothing, because

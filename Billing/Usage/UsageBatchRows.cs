@@ -20,7 +20,8 @@ internal sealed class UsageBatchRows
     {
         this.deliveries = deliveries;
         places = new (int, int)[deliveries.Count][];
-        var first = new Dictionary<(Guid, Guid), int>();
+        var size = Math.Min(chunkRows, deliveries.Sum(it => it.Entries.Length));
+        var first = new Dictionary<(Guid, Guid), int>(size);
         for (var i = 0; i < deliveries.Count; i++)
         {
             var delivery = deliveries[i];
@@ -29,7 +30,7 @@ internal sealed class UsageBatchRows
             {
                 if (chunks is not [.., var last] || last.Count == chunkRows)
                 {
-                    chunks.Add([]);
+                    chunks.Add(new(size));
                     first.Clear();
                 }
 
@@ -53,13 +54,16 @@ internal sealed class UsageBatchRows
     /// <param name="known">
     /// Of each chunk the content that the ledger had of each row before, null for what was new; null where all was.
     /// </param>
-    public IReadOnlyList<UsageOutcome[]> Outcomes(IReadOnlyList<Guid?[]?> known)
+    public IReadOnlyList<UsageOutcome[]> Outcomes(IReadOnlyList<Guid?[]?> known) => Outcomes((chunk, row) => known[chunk]?[row]);
+
+    /// <param name="known">The content that the ledger had of a row of a chunk before, null for what was new.</param>
+    public IReadOnlyList<UsageOutcome[]> Outcomes(Func<int, int, Guid?> known)
     {
         var seen = chunks.ConvertAll(chunk => new bool[chunk.Count]);
         return [.. deliveries.Select((delivery, i) => delivery.Entries.Select((entry, j) =>
         {
             var (chunk, row) = places[i][j];
-            var before = known[chunk]?[row];
+            var before = known(chunk, row);
             var isNew = before is null && !seen[chunk][row];
             seen[chunk][row] = true;
             return isNew ? UsageOutcome.Accepted

@@ -1,5 +1,6 @@
 using NodaTime;
 using Npgsql;
+using Platform.Contracts;
 using Platform.EventStore;
 
 namespace Platform.Billing.Usage;
@@ -8,66 +9,100 @@ namespace Platform.Billing.Usage;
 internal readonly record struct TakenUsage(UsageDelivery Delivery, UsageDelivery.Entry Entry, long Position);
 
 /// <summary>
-/// The way of a tenant's large batch into the ledger, in the transaction that holds the tenant's lane: its identities in one call, what was
-/// new of it by COPY, and its roll-ups from what is in hand.
+/// The way of a tenant's large batch into the ledger, in the transaction that holds the tenant: a look at what is known of it, the identities
+/// and then the events of what is new by COPY, and its roll-ups from what is in hand.
 /// </summary>
 internal static class UsageCopy
 {
-    // So many keys still stay out of the large object heap, whose collections stop everybody.
-    private const int ChunkRows = 4 * PositionsAtOnce;
-
     // The database gives so many positions at a time.
     private const int PositionsAtOnce = 1_024;
 
+    /// <param name="deliveries">Of one tenant.</param>
     /// <returns>Of each delivery what became of its events, in order.</returns>
     public static async Task<IReadOnlyList<UsageOutcome[]>> Append(
-        EventTransaction transaction, IReadOnlyList<UsageDelivery> deliveries, Instant receivedAt, CancellationToken cancellation)
+        NpgsqlConnection connection, IReadOnlyList<UsageDelivery> deliveries, Instant receivedAt, CancellationToken cancellation)
     {
-        var rows = new UsageBatchRows(deliveries, ChunkRows);
-        var together = new RoundTrip(transaction.Connection);
-        var identities = rows.Chunks.Select(chunk => TakeIdentities(together, transaction, chunk)).ToList();
+        var tenant = new TenantId(deliveries[0].TenantId);
+        var batch = new UsageBatchRows(deliveries, chunkRows: int.MaxValue);
+        var rows = batch.Chunks[0];
+        var together = new RoundTrip(connection);
+        var ledger = Begin(together, tenant, rows);
         var rollUp = new RollUpBatch(
-            together, transaction, deliveries.SelectMany(it => it.Events).Select(it => it.Type), deliveries[^1].Meters);
+            together, tenant, deliveries.SelectMany(it => it.Events).Select(it => it.Type), deliveries[^1].Meters);
         await together.Send(cancellation);
 
-        var taken = rows.Chunks.Zip(identities).SelectMany(it => New(it.First, it.Second.Value)).ToList();
+        var taken = New(rows, ledger.Value);
         if (taken.Count > 0)
         {
-            await Copy(transaction.Connection, taken, receivedAt, cancellation);
+            await CopyIdentities(connection, taken, cancellation);
+            await CopyEvents(connection, taken, receivedAt, cancellation);
             await rollUp.Add(taken, receivedAt, cancellation);
         }
 
-        return rows.Outcomes([.. identities.Select(it => it.Value.Known)]);
+        return batch.Outcomes((_, row) => ledger.Value.Known(rows[row].Entry.Key));
     }
 
-    /// <param name="Known">Content that the ledger has of each row already, null for what is new; null where all is.</param>
+    /// <summary>What the ledger said when the copy began.</summary>
+    /// <param name="Contents">By key, of all rows that it has, and possibly of others.</param>
     /// <param name="Befores">The position before the first of each so many rows.</param>
-    private sealed record Identities(Guid?[]? Known, long[] Befores);
-
-    private static Answer<Identities> TakeIdentities(RoundTrip together, EventTransaction transaction, IReadOnlyList<UsageRow> chunk)
+    private sealed record Ledger(Dictionary<Guid, Guid> Contents, long[] Befores)
     {
-        var columns = new UsageColumns(chunk);
+        public Guid? Known(Guid key) => Contents.TryGetValue(key, out var content) ? content : null;
+    }
+
+    private static Answer<Ledger> Begin(RoundTrip together, TenantId tenant, IReadOnlyList<UsageRow> rows)
+    {
+        var columns = new UsageColumns(rows);
         var ranges = columns.KeyRanges();
         return together.Ask(
-            "select known, befores from billing.take_usage_identities($1, $2, $3, $4, $5, $6)",
+            "select known_key, known_content, befores from billing.begin_usage_copy($1, $2, $3, $4)",
             async (row, token) =>
             {
                 await row.ReadAsync(token);
-                return new Identities(row.IsDBNull(0) ? null : row.GetFieldValue<Guid?[]>(0), row.GetFieldValue<long[]>(1));
+                var contents = row.IsDBNull(0) ? [] : row.GetFieldValue<Guid[]>(0).Zip(row.GetFieldValue<Guid[]>(1), KeyValuePair.Create);
+                return new Ledger(new(contents), row.GetFieldValue<long[]>(2));
             },
-            Sql.P(transaction.TenantId), columns.Keys, columns.Contents, columns.Times, ranges.Firsts, ranges.Lasts);
+            Sql.P(tenant.Value), columns.Keys, ranges.Firsts, ranges.Lasts);
     }
 
-    private static IEnumerable<TakenUsage> New(IReadOnlyList<UsageRow> chunk, Identities identities)
+    private static List<TakenUsage> New(IReadOnlyList<UsageRow> rows, Ledger ledger)
     {
-        for (var i = 0; i < chunk.Count; i++)
+        var taken = new List<TakenUsage>(rows.Count);
+        foreach (var (delivery, entry) in rows)
         {
-            if (identities.Known?[i] is null)
-                yield return new(chunk[i].Delivery, chunk[i].Entry, identities.Befores[i / PositionsAtOnce] + 1 + i % PositionsAtOnce);
+            if (ledger.Known(entry.Key) is not null)
+                continue;
+            var (block, place) = Math.DivRem(taken.Count, PositionsAtOnce);
+            taken.Add(new(delivery, entry, ledger.Befores[block] + 1 + place));
         }
+
+        return taken;
     }
 
-    private static async Task Copy(
+    // In the order of their index, where neighbours lie in one page.
+    private static async Task CopyIdentities(NpgsqlConnection connection, IReadOnlyList<TakenUsage> taken, CancellationToken cancellation)
+    {
+        await using var copy = await connection.BeginRawBinaryCopyAsync(
+            "copy billing.usage_identity_log (key, content, time, position) from stdin (format binary)", cancellation);
+        var rows = new CopyRows();
+        var sorted = taken.ToArray();
+        Array.Sort(sorted, (one, other) => one.Entry.Key.CompareTo(other.Entry.Key));
+        foreach (var (_, entry, position) in sorted)
+        {
+            rows.Row(columns: 4);
+            rows.Add(entry.Key);
+            rows.Add(entry.Content);
+            rows.Add(entry.Event.Time);
+            rows.Add(position);
+            if (rows.IsFull)
+                await rows.Send(copy, cancellation);
+        }
+
+        rows.End();
+        await rows.Send(copy, cancellation);
+    }
+
+    private static async Task CopyEvents(
         NpgsqlConnection connection, IReadOnlyList<TakenUsage> taken, Instant receivedAt, CancellationToken cancellation)
     {
         await using var copy = await connection.BeginRawBinaryCopyAsync(

@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Unicode;
+using Platform.Contracts.Verification;
 
 namespace Platform.Billing.Usage;
 
@@ -28,7 +29,7 @@ public static class UsageIdentity
         // The length before the text: no two pairs can read the same.
         Utf8.TryWrite(text, CultureInfo.InvariantCulture, $"{source.Length}:{source}{id}", out var written);
         Span<byte> key = stackalloc byte[SHA256.HashSizeInBytes];
-        SHA256.HashData(text[..written], key);
+        Sha256.Hash(text[..written], key);
         if (TimeOf(id) is { } milliseconds)
         {
             key[..(16 - TimeBytes)].CopyTo(key[TimeBytes..]);

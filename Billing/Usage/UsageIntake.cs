@@ -6,9 +6,10 @@ namespace Platform.Billing.Usage;
 /// <summary>
 /// Group commit: deliveries of many callers, of one or several tenants, share a transaction. There is no timer: what comes alone
 /// is committed at once, and what comes meanwhile is committed together. Each caller gets its own answer, and a delivery that
-/// cannot be stored spoils no other. A tenant's lane is in one commit at a time: no two wait for each other.
+/// cannot be stored spoils no other. No two commits wait for each other: those of what is small have lanes of their own, and what is large is
+/// a commit of its tenant's alone, beside others of its lane.
 /// What is small is committed by shares of all lanes: few events are one commit of all shares, which costs the least; more are one of each,
-/// which keeps all processors busy. What is large is a commit of its tenant's alone.
+/// which keeps all processors busy.
 /// </summary>
 public sealed class UsageIntake(EventStore.EventStore store, TimeProvider clock)
 {
@@ -26,9 +27,9 @@ public sealed class UsageIntake(EventStore.EventStore store, TimeProvider clock)
 
     private readonly Lock gate = new();
     private readonly HashSet<int> lanes = [];
+    private readonly List<Waiting> large = [];
     private readonly HashSet<int> shares = [];
     private List<Waiting> waiting = [];
-    private int large;
     private bool gathers;
 
     /// <summary>Takes the events into the ledger. Once its commit has begun, cancellation no longer stops it.</summary>
@@ -125,7 +126,7 @@ public sealed class UsageIntake(EventStore.EventStore store, TimeProvider clock)
         if (free is not [var first, ..])
             return new([], IsLarge: false);
 
-        free.RemoveAll(first.IsLarge ? it => !it.IsLarge || it.Delivery.TenantId != first.Delivery.TenantId : it => it.IsLarge);
+        free.RemoveAll(first.IsLarge ? it => !it.IsLarge || it.Tenant != first.Tenant : it => it.IsLarge);
         if (!first.IsLarge && free.Sum(it => it.Size) > Few)
             free.RemoveAll(it => it.Share != first.Share);
 
@@ -134,7 +135,7 @@ public sealed class UsageIntake(EventStore.EventStore store, TimeProvider clock)
         var events = 0;
         foreach (var next in free)
         {
-            var tenant = next.Delivery.TenantId;
+            var tenant = next.Tenant;
             if (taken.Count > 0 && (events + next.Size > EventsMax || (tenants.Count == TenantsMax && !tenants.Contains(tenant))))
                 continue;
             taken.Add(next);
@@ -148,25 +149,31 @@ public sealed class UsageIntake(EventStore.EventStore store, TimeProvider clock)
         return batch;
     }
 
-    private bool MayBeTaken(Waiting it) =>
-        !lanes.Contains(it.Lane) && (it.IsLarge ? large < LargeMax : !shares.Contains(it.Share));
+    private bool MayBeTaken(Waiting it) => !lanes.Contains(it.Lane) && (it.IsLarge
+        ? large.Count < LargeMax && !large.Exists(held => held.Tenant == it.Tenant) && !IsAfterSmall(it)
+        : !shares.Contains(it.Share) && !large.Exists(held => held.Lane == it.Lane));
+
+    // Large ones of a lane may follow each other for ever; what is small and came before takes its turn between them.
+    private bool IsAfterSmall(Waiting it) => waiting.TakeWhile(other => other != it).Any(other => !other.IsLarge && other.Lane == it.Lane);
 
     private void Hold(Batch batch)
     {
-        lanes.UnionWith(batch.Waiting.Select(it => it.Lane));
         if (batch.IsLarge)
-            large++;
-        else
-            shares.UnionWith(batch.Waiting.Select(it => it.Share));
+        {
+            large.Add(batch.Waiting[0]);
+            return;
+        }
+
+        lanes.UnionWith(batch.Waiting.Select(it => it.Lane));
+        shares.UnionWith(batch.Waiting.Select(it => it.Share));
     }
 
     private void Release(Batch batch)
     {
+        if (large.Remove(batch.Waiting[0]))
+            return;
         lanes.ExceptWith(batch.Waiting.Select(it => it.Lane));
-        if (batch.IsLarge)
-            large--;
-        else
-            shares.ExceptWith(batch.Waiting.Select(it => it.Share));
+        shares.ExceptWith(batch.Waiting.Select(it => it.Share));
     }
 
     private async Task Append(IReadOnlyList<Waiting> batch, bool again = false)
@@ -204,6 +211,7 @@ public sealed class UsageIntake(EventStore.EventStore store, TimeProvider clock)
     private sealed class Waiting(UsageDelivery delivery, int lane)
     {
         public UsageDelivery Delivery { get; } = delivery;
+        public Guid Tenant => Delivery.TenantId;
         public int Lane { get; } = lane;
         public int Share { get; } = lane % Shares;
         public int Size => Math.Max(Delivery.Events.Count, 1);

@@ -48,16 +48,15 @@ public static class UsageLedger
 
     private static Task<IReadOnlyList<UsageOutcome[]>> AppendLarge(
         EventStore.EventStore store, IReadOnlyList<UsageDelivery> deliveries, Instant receivedAt, CancellationToken cancellation) =>
-        store.Transact(
+        store.TransactBeside(
             deliveries[0].TenantId,
-            Cause.Unknown,
-            async (transaction, token) =>
+            async (connection, token) =>
             {
-                var outcomes = await UsageCopy.Append(transaction, deliveries, receivedAt, token);
+                var outcomes = await UsageCopy.Append(connection, deliveries, receivedAt, token);
                 foreach (var (delivery, ofDelivery) in deliveries.Zip(outcomes))
                 {
                     if (ofDelivery.Contains(UsageOutcome.Conflict))
-                        await ListConflicts(transaction.Connection, delivery, receivedAt, token);
+                        await ListConflicts(connection, delivery, receivedAt, token);
                 }
 
                 return outcomes;

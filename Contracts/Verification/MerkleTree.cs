@@ -1,5 +1,4 @@
 using System.Numerics;
-using System.Security.Cryptography;
 
 namespace Platform.Contracts.Verification;
 
@@ -12,10 +11,10 @@ public static class MerkleTree
     private const byte LeafPrefix = 0x00;
     private const byte NodePrefix = 0x01;
 
-    public static byte[] HashOfLeaf(ReadOnlySpan<byte> leaf) => SHA256.HashData([LeafPrefix, .. leaf]);
+    public static byte[] HashOfLeaf(ReadOnlySpan<byte> leaf) => Sha256.Hash([LeafPrefix, .. leaf]);
 
     public static byte[] HashOfNode(ReadOnlySpan<byte> left, ReadOnlySpan<byte> right) =>
-        SHA256.HashData([NodePrefix, .. left, .. right]);
+        Sha256.Hash([NodePrefix, .. left, .. right]);
 
     /// <param name="hashes">Of the leaves, or of subtrees of one power of two of leaves, of which only the last may have fewer.</param>
     public static byte[] Root(ReadOnlySpan<byte[]> hashes)
@@ -110,7 +109,7 @@ public sealed class GrowingMerkleTree
     public byte[] Root()
     {
         if (whole.Count == 0)
-            return SHA256.HashData([]);
+            return Sha256.Hash([]);
 
         var root = whole[^1];
         for (var i = whole.Count - 2; i >= 0; i--)

@@ -1,4 +1,3 @@
-using System.Security.Cryptography;
 using System.Text;
 using NodaTime;
 
@@ -33,7 +32,7 @@ public static class UsageLeaf
             text.Part("+", subject);
         text.Part(time);
         text.Members(data);
-        return SHA256.HashData(text.Written);
+        return Sha256.Hash(text.Written);
     }
 
     /// <summary>

@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Security.Cryptography;
 using NodaTime;
 
 namespace Platform.Contracts.Verification;
@@ -42,6 +41,6 @@ public sealed record UsagePart(string Type, Instant Hour, int Size)
         text.Part(size.ToString(CultureInfo.InvariantCulture));
         text.Part(parts.ToString(CultureInfo.InvariantCulture));
         text.Part(Convert.ToHexStringLower(root));
-        return SHA256.HashData(text.Written);
+        return Sha256.Hash(text.Written);
     }
 }

@@ -12,7 +12,7 @@ namespace Platform.Contracts.Verification;
 internal sealed class UsageText : IDisposable
 {
     private const int DigitsMax = 11;
-    private const int TimeCharsMax = 32;
+    private const int TimeChars = 28;
 
     private static readonly Comparison<KeyValuePair<string, string>> byName = (one, other) => string.CompareOrdinal(one.Key, other.Key);
 
@@ -37,9 +37,10 @@ internal sealed class UsageText : IDisposable
     // The ledger keeps microseconds; what is finer was cut off when the event was taken.
     public void Part(Instant time)
     {
-        Span<char> text = stackalloc char[TimeCharsMax];
-        time.ToDateTimeUtc().TryFormat(text, out var written, "yyyy'-'MM'-'dd'T'HH':'mm':'ss.FFFFFF'Z'", CultureInfo.InvariantCulture);
-        Part(text[..written]);
+        Span<char> text = stackalloc char[TimeChars];
+        time.ToDateTimeUtc().TryFormat(text, out var written, "O", CultureInfo.InvariantCulture);
+        // Without the seventh digit and the Z.
+        Part(text[..(written - 2)].TrimEnd('0').TrimEnd('.'), "Z");
     }
 
     public void CountedMembers(IReadOnlyDictionary<string, string> data)

@@ -171,7 +171,7 @@ internal sealed class UsageBenchmark(
         Line("INSERT and commit, 32 connections", "INSERT 32", "INSERT 32");
         Line("ledger, one event each, 32 callers", "single 32", "INSERT 32");
         Line("ledger, one event each, 256 callers", "single 256", "INSERT 32");
-        if (preload > Million)
+        if (preload > Million && rates.ContainsKey("bulk 1,000"))
         {
             Console.WriteLine();
             Console.WriteLine($"{$"cost of an event, {Million:N0} rows = 1",-44}{$"at {preload:N0}",20}");

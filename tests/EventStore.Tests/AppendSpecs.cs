@@ -203,6 +203,82 @@ public sealed class AppendSpecs : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Transactions_beside_each_other_share_a_lane_but_not_a_tenant()
+    {
+        var (one, other) = TwoOfOneLane();
+        var stranger = world.Process();
+        var release = new TaskCompletionSource();
+
+        var (first, second) = (Hold(process, one), Hold(stranger, other));
+        await Task.WhenAll(first.Begun, second.Begun);
+        var (same, sameElsewhere) = (Hold(process, one), Hold(stranger, one));
+        await Task.Delay(TimeSpan.FromMilliseconds(200), Cancellation);
+        (same.Begun.IsCompleted || sameElsewhere.Begun.IsCompleted).ShouldBeFalse();
+
+        release.SetResult();
+        await Task.WhenAll(first.Ended, second.Ended, same.Ended, sameElsewhere.Ended);
+
+        (Task Begun, Task<int> Ended) Hold(Process by, Guid tenant)
+        {
+            var begun = new TaskCompletionSource();
+            return (begun.Task, by.Store.TransactBeside(tenant, async (_, _) =>
+            {
+                begun.SetResult();
+                await release.Task;
+                return 0;
+            }, Cancellation));
+        }
+    }
+
+    [Fact]
+    public async Task Who_wants_a_lane_alone_waits_for_those_who_share_it_and_is_not_passed_by_more_of_them()
+    {
+        var (one, other) = TwoOfOneLane();
+        List<string> order = [];
+        var (begun, release) = (new TaskCompletionSource(), new TaskCompletionSource());
+        var sharing = process.Store.TransactBeside(one, async (_, _) =>
+        {
+            begun.SetResult();
+            await release.Task;
+            order.Add("shared");
+            return 0;
+        }, Cancellation);
+        await begun.Task;
+
+        var append = Then("append", process.Store.Append(WriteTo(Account(other), 0, Opened()), Cancellation));
+        var alone = process.Store.Transact(other, Cause.Unknown, Note("alone"), Cancellation);
+        var more = process.Store.TransactBeside(other, (_, _) => Note("more")(null, default), Cancellation);
+        await Task.Delay(TimeSpan.FromMilliseconds(200), Cancellation);
+        (append.IsCompleted || alone.IsCompleted || more.IsCompleted).ShouldBeFalse();
+
+        release.SetResult();
+        await Task.WhenAll(sharing, append, alone, more);
+        order[0].ShouldBe("shared");
+        order.IndexOf("more").ShouldBeGreaterThan(order.IndexOf("alone"));
+
+        Func<EventTransaction?, CancellationToken, Task<int>> Note(string what) => (_, _) =>
+        {
+            lock (order)
+                order.Add(what);
+            return Task.FromResult(0);
+        };
+
+        async Task Then(string what, Task task)
+        {
+            await task;
+            lock (order)
+                order.Add(what);
+        }
+    }
+
+    private (Guid One, Guid Other) TwoOfOneLane()
+    {
+        var one = Guid.CreateVersion7();
+        return (one, Enumerable.Repeat(0, 1_000).Select(_ => Guid.CreateVersion7())
+            .First(tenant => process.Store.LaneOf(tenant) == process.Store.LaneOf(one)));
+    }
+
+    [Fact]
     public async Task A_cancelled_caller_who_still_waits_writes_nothing()
     {
         var tenant = Guid.CreateVersion7();

@@ -228,11 +228,15 @@ public sealed class SecuritySpecs(BillingHost billing)
             """);
 
         tables.ShouldContain("usage_events");
-        const string written = "usage_log";
-        foreach (var table in tables.Except([written]))
+        string[] written = ["usage_log", "usage_identity_log"];
+        foreach (var table in tables.Except(written))
             (await billing.CountAsApplication(table)).ShouldBe(0, table);
-        (await Should.ThrowAsync<PostgresException>(() => billing.CountAsApplication(written)))
-            .SqlState.ShouldBe(PostgresErrorCodes.InsufficientPrivilege, "it is written and never read");
+        foreach (var table in written)
+        {
+            (await Should.ThrowAsync<PostgresException>(() => billing.CountAsApplication(table)))
+                .SqlState.ShouldBe(PostgresErrorCodes.InsufficientPrivilege, $"{table} is written and never read");
+        }
+
         (await billing.Count("subscriptions", tenant.Id)).ShouldBe(1);
     }
 
