@@ -23,8 +23,8 @@ internal sealed partial class Database : IAsyncDisposable
         "select set_config('platform.tenants', $1, true), pg_advisory_xact_lock_shared($2, $3), pg_advisory_xact_lock(hashtextextended($1, $2))";
 
     /// <summary>
-    /// The same as <see cref="TakeLane"/> for several, in ascending order, with the longest wait for one of them: none shall be kept waiting for a long
-    /// transaction in another.
+    /// The same as <see cref="TakeLane"/> for several, in ascending order, with the longest wait for one of them: none shall be kept waiting
+    /// for a long transaction in another.
     /// </summary>
     public const string TakeLanes =
         """

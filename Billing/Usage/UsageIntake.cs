@@ -6,8 +6,8 @@ namespace Platform.Billing.Usage;
 /// <summary>
 /// Group commit: deliveries of many callers, of one or several tenants, share a transaction. There is no timer: what comes alone
 /// is committed at once, and what comes meanwhile is committed together. Each caller gets its own answer, and a delivery that
-/// cannot be stored spoils no other. No two commits wait for each other: those of what is small have lanes of their own, and what is large is
-/// a commit of its tenant's alone, beside others of its lane.
+/// cannot be stored spoils no other. No two commits wait for each other: those of what is small have lanes of their own, and what is large
+/// is a commit of its tenant's alone, beside others of its lane.
 /// What is small is committed by shares of all lanes: few events are one commit of all shares, which costs the least; more are one of each,
 /// which keeps all processors busy.
 /// </summary>
