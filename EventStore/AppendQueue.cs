@@ -111,7 +111,7 @@ internal sealed class AppendQueue(int lanes)
     {
         lock (gate)
         {
-            uses[lane] = uses[lane] with { Sharers = Math.Max(uses[lane].Sharers - 1, 0), IsAlone = false };
+            uses[lane] = uses[lane].IsShared ? new(uses[lane].Sharers - 1, IsAlone: false) : default;
             if (!uses[lane].IsFree)
                 return;
             LeadNext();

@@ -9,7 +9,7 @@ internal sealed class Appender(Database database, InlineProjections inline, Bell
     private readonly AppendQueue queue = new(database.Lanes);
 
     /// <inheritdoc cref="AppendQueue.TakeLane"/>
-    public Task TakeLane(short lane, CancellationToken cancellation, bool shared = false) => queue.TakeLane(lane, shared, cancellation);
+    public Task TakeLane(short lane, bool shared, CancellationToken cancellation) => queue.TakeLane(lane, shared, cancellation);
 
     public void ReleaseLane(short lane) => queue.ReleaseLane(lane);
 

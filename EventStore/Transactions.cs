@@ -38,7 +38,7 @@ internal sealed class Transactions(
         var lane = database.LaneOf(tenantIds[0]);
         for (var attempt = 0; ; attempt++)
         {
-            await appender.TakeLane(lane, cancellation, shared);
+            await appender.TakeLane(lane, shared, cancellation);
             var run = new RunOnce<T>();
             try
             {
@@ -85,7 +85,7 @@ internal sealed class Transactions(
             try
             {
                 for (; held < lanes.Length; held++)
-                    await appender.TakeLane(lanes[held], cancellation);
+                    await appender.TakeLane(lanes[held], shared: false, cancellation);
 
                 // Commands that are sent at once are one transaction, which ends with the last of them.
                 await using var batch = database.Application.CreateBatch();

@@ -1,6 +1,6 @@
--- Identities of large batches go the way of their events (0166): by COPY, through a table above theirs that nobody reads. Whose the rows are
--- says a setting that is one id, which costs a row half of what taking it out of a list did; begin_usage_copy sets it once it has seen that
--- the tenant is one that the transaction shows. Where it is not set, no row is a row.
+-- Identities of large batches go the way of their events (0166): by COPY, through a table above theirs that nobody reads. A setting that is
+-- one id says whose the rows are, which costs a row half of what taking it out of a list did; begin_usage_copy makes it once it has seen that
+-- the tenant is one that the transaction shows. Without it no row is a row.
 drop function {schema}.take_usage_identities;
 alter table {schema}.usage_log alter tenant_id set default nullif(current_setting('platform.tenant', true), '')::uuid;
 
@@ -10,8 +10,8 @@ alter table {schema}.usage_identity_log attach partition {schema}.usage_identiti
 grant insert (key, content, time, position) on {schema}.usage_identity_log to {app_role};
 
 -- What follows in the transaction may be copied as this tenant's. known_key and known_content give what the ledger has already: all of
--- in_key that is known, and possibly some of what else is near; null where nothing is. Positions are given 1,024 at a time: befores gives the one before the
--- first of each so many keys.
+-- in_key that is known, and possibly some of what else is near; null where nothing is. Positions are given 1,024 at a time: befores gives
+-- the one before the first of each so many keys.
 create function {schema}.begin_usage_copy(
     in_tenant uuid, in_key uuid[], in_range_first uuid[], in_range_last uuid[],
     out known_key uuid[], out known_content uuid[], out befores bigint[])

@@ -21,7 +21,7 @@ internal sealed class RollUpBatch
     // roller's look is as old as that when much comes.
     private const long LittleBehind = 300_000;
 
-    // Fewer events to a sum, and the tenant's lane would be held for longer than it is worth.
+    // Fewer events to a sum, and the tenant would be held for longer than it is worth.
     private const int EventsOfSum = 2;
 
     private readonly NpgsqlConnection connection;
@@ -56,7 +56,7 @@ internal sealed class RollUpBatch
         List<string> left = [];
         foreach (var ofType in taken.GroupBy(it => it.Entry.Event.Type, StringComparer.Ordinal).OrderBy(it => it.Key, StringComparer.Ordinal))
         {
-            var newest = ofType.Max(it => it.Position);
+            var newest = ofType.Last().Position;
             together.Write(
                 """
                 insert into billing.usage_heads as head (tenant_id, type, position) values ($1, $2, $3)
