@@ -20,6 +20,10 @@ public sealed class UsageIntake(EventStore.EventStore store, TimeProvider clock)
     private const int EventsMax = 5_000;
     private const int TenantsMax = 200;
 
+    // A caller costs little until it waits again: so many are answered on one thread.
+    private const int AnswersAtOnce = 16;
+    private static readonly TimeSpan AnswersWithin = TimeSpan.FromMilliseconds(5);
+
     private static readonly int Shares = Math.Clamp(Environment.ProcessorCount, 2, 4);
 
     // So many large ones at once: each waits for the database and the disk by turns.
@@ -32,7 +36,10 @@ public sealed class UsageIntake(EventStore.EventStore store, TimeProvider clock)
     private List<Waiting> waiting = [];
     private bool gathers;
 
-    /// <summary>Takes the events into the ledger. Once its commit has begun, cancellation no longer stops it.</summary>
+    /// <summary>
+    /// Takes the events into the ledger. Once its commit has begun, cancellation no longer stops it. Who sent few goes on on the thread that
+    /// answers it and some others: what follows must not block it.
+    /// </summary>
     /// <returns>What became of each event, in order.</returns>
     public async Task<IReadOnlyList<UsageOutcome>> Take(UsageDelivery delivery, CancellationToken cancellation)
     {
@@ -50,11 +57,11 @@ public sealed class UsageIntake(EventStore.EventStore store, TimeProvider clock)
 
     private void Withdraw(Waiting mine, CancellationToken cancellation)
     {
+        bool isMine;
         lock (gate)
-        {
-            if (waiting.Remove(mine))
-                mine.Outcomes.TrySetCanceled(cancellation);
-        }
+            isMine = waiting.Remove(mine);
+        if (isMine)
+            mine.Outcomes.TrySetCanceled(cancellation);
     }
 
     // One gathers at a time. To be called within the gate.
@@ -71,28 +78,27 @@ public sealed class UsageIntake(EventStore.EventStore store, TimeProvider clock)
 
     private async Task CommitUntilNothingWaits()
     {
-        while (await Next() is { Waiting.Count: > 0 } batch)
+        await LetIn();
+        while (Next() is { Waiting.Count: > 0 } batch)
         {
             await Append(batch.Waiting);
-            lock (gate)
-                Release(batch);
-
-            foreach (var it in batch.Waiting)
-                it.Answer();
-
+            bool gathersNext;
             lock (gate)
             {
-                if (gathers)
-                    return;
+                Release(batch);
+                gathersNext = !gathers;
                 gathers = true;
             }
+
+            await Answer(batch.Waiting);
+            if (!gathersNext)
+                return;
         }
     }
 
     // What is left is for another commit.
-    private async Task<Batch> Next()
+    private Batch Next()
     {
-        await LetIn();
         lock (gate)
         {
             var batch = TakeWhatWaits();
@@ -103,7 +109,7 @@ public sealed class UsageIntake(EventStore.EventStore store, TimeProvider clock)
         }
     }
 
-    // As long as more come they are let in: who was just answered is likely to send the next.
+    // As long as more come they are let in.
     private async Task LetIn()
     {
         for (var before = -1; ;)
@@ -119,34 +125,49 @@ public sealed class UsageIntake(EventStore.EventStore store, TimeProvider clock)
         }
     }
 
+    // Each caller goes on here and now until it waits again, most likely with its next delivery: the next commit has them all. One that
+    // does not wait again soon delays the few who are answered after it on its thread, and no commit.
+    private static async Task Answer(IReadOnlyList<Waiting> answered)
+    {
+        var parts = answered.Chunk(AnswersAtOnce).Select(part => Task.Run(() => Array.ForEach(part, it => it.Answer())));
+        await Task.WhenAny(Task.WhenAll(parts), Task.Delay(AnswersWithin, TimeProvider.System));
+    }
+
     // Who has waited longest says what is taken: what is large of its tenant, or what is small of all.
     private Batch TakeWhatWaits()
     {
-        var free = waiting.Where(MayBeTaken).ToList();
-        if (free is not [var first, ..])
+        var first = waiting.Find(MayBeTaken);
+        if (first is null)
             return new([], IsLarge: false);
 
-        free.RemoveAll(first.IsLarge ? it => !it.IsLarge || it.Tenant != first.Tenant : it => it.IsLarge);
-        if (!first.IsLarge && free.Sum(it => it.Size) > Few)
-            free.RemoveAll(it => it.Share != first.Share);
-
-        List<Waiting> taken = [];
+        var ofAllShares = waiting.Where(it => !it.IsLarge && MayBeTaken(it)).Sum(it => it.Size) <= Few;
+        List<Waiting> taken = [], left = [];
         HashSet<Guid> tenants = [];
         var events = 0;
-        foreach (var next in free)
+        foreach (var next in waiting)
         {
-            var tenant = next.Tenant;
-            if (taken.Count > 0 && (events + next.Size > EventsMax || (tenants.Count == TenantsMax && !tenants.Contains(tenant))))
+            if (!MayBeTaken(next) || !GoesWithFirst(next) || !Fits(next))
+            {
+                left.Add(next);
                 continue;
+            }
+
             taken.Add(next);
-            tenants.Add(tenant);
+            tenants.Add(next.Tenant);
             events += next.Size;
         }
 
-        waiting = [.. waiting.Except(taken)];
+        waiting = left;
         var batch = new Batch(taken, first.IsLarge);
         Hold(batch);
         return batch;
+
+        bool GoesWithFirst(Waiting next) => first.IsLarge
+            ? next.IsLarge && next.Tenant == first.Tenant
+            : !next.IsLarge && (ofAllShares || next.Share == first.Share);
+
+        bool Fits(Waiting next) => taken.Count == 0
+            || (events + next.Size <= EventsMax && (tenants.Count < TenantsMax || tenants.Contains(next.Tenant)));
     }
 
     private bool MayBeTaken(Waiting it) => !lanes.Contains(it.Lane) && (it.IsLarge
@@ -216,7 +237,10 @@ public sealed class UsageIntake(EventStore.EventStore store, TimeProvider clock)
         public int Share { get; } = lane % Shares;
         public int Size => Math.Max(Delivery.Events.Count, 1);
         public bool IsLarge => Delivery.IsLarge;
-        public TaskCompletionSource<IReadOnlyList<UsageOutcome>> Outcomes { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        // Who sent much may have much to do before it waits again: the thread that answers does not go on with that.
+        public TaskCompletionSource<IReadOnlyList<UsageOutcome>> Outcomes { get; } =
+            new(delivery.IsLarge ? TaskCreationOptions.RunContinuationsAsynchronously : TaskCreationOptions.None);
 
         public IReadOnlyList<UsageOutcome>? Taken { get; set; }
         public Exception? Error { get; set; }

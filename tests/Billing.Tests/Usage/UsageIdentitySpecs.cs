@@ -66,7 +66,7 @@ public sealed class UsageIdentitySpecs(BillingHost billing)
         var tenants = await Task.WhenAll(Enumerable.Range(0, 4).Select(_ => billing.NewTenant()));
 
         var takings = Enumerable.Range(0, 200).Select(i => intake.Take(
-            new(tenants[i % tenants.Length].Id.Value, [Stored($"{i}{(i == 100 ? "\0" : "")}")], AttemptId: null, "test"),
+            new(tenants[i % tenants.Length].Id.Value, [OneCall($"{i}{(i == 100 ? "\0" : "")}")], AttemptId: null, "test"),
             BillingHost.Cancellation)).ToList();
 
         for (var i = 0; i < takings.Count; i++)
@@ -79,9 +79,6 @@ public sealed class UsageIdentitySpecs(BillingHost billing)
 
         var counts = await Task.WhenAll(tenants.Select(tenant => billing.Count("usage_events", tenant.Id)));
         counts.Sum().ShouldBe(199);
-
-        static UsageEvent Stored(string id) => new(
-            "test", id, "inference.call", Subject: null, Instant.FromUtc(2026, 3, 9, 11, 0), new Dictionary<string, string> { ["calls"] = "1" });
     }
 
     [Fact]
@@ -231,6 +228,33 @@ public sealed class UsageIdentitySpecs(BillingHost billing)
     }
 
     [Fact]
+    public async Task A_caller_who_blocks_once_it_is_answered_holds_up_no_other_delivery()
+    {
+        var intake = billing.Services.GetRequiredService<UsageIntake>();
+        var tenant = await billing.NewTenant();
+        var blocks = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        using var othersDone = new ManualResetEventSlim();
+
+        var blocked = Take("first").ContinueWith(
+            taking =>
+            {
+                blocks.SetResult();
+                othersDone.Wait(BillingHost.Cancellation);
+                return taking.Result;
+            },
+            BillingHost.Cancellation, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+        await blocks.Task;
+        for (var i = 0; i < 5; i++)
+            (await Take($"{i}")).ShouldBe([UsageOutcome.Accepted]);
+        othersDone.Set();
+
+        (await blocked).ShouldBe([UsageOutcome.Accepted]);
+
+        Task<IReadOnlyList<UsageOutcome>> Take(string id) =>
+            intake.Take(new(tenant.Id.Value, [OneCall(id)], AttemptId: null, "test"), BillingHost.Cancellation);
+    }
+
+    [Fact]
     public async Task Deliveries_of_every_size_from_many_tenants_at_once_are_all_taken()
     {
         var intake = billing.Services.GetRequiredService<UsageIntake>();
@@ -271,6 +295,9 @@ public sealed class UsageIdentitySpecs(BillingHost billing)
             ],
             ignoreOrder: true);
     }
+
+    private static UsageEvent OneCall(string id) => new(
+        "test", id, "inference.call", Subject: null, Instant.FromUtc(2026, 3, 9, 11, 0), new Dictionary<string, string> { ["calls"] = "1" });
 
     /// <summary>Every other client sends small batches, the others streams.</summary>
     private async Task<int> Report(TestTenant tenant, int client, List<object> events)
