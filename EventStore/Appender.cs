@@ -75,7 +75,7 @@ internal sealed class Appender(Database database, InlineProjections inline, Bell
                     foreach (var write in writes)
                         write.Uncertain = true;
                 }
-                database.DropIdleConnections(error);
+                await database.DropIdleConnections(error);
                 await Task.Delay(Faults.Backoff(attempt), time, CancellationToken.None);
             }
             catch (Exception error) when (writes.Count > 1 && !Faults.IsTimeout(error) && !Faults.IsLostConnection(error))
@@ -107,26 +107,30 @@ internal sealed class Appender(Database database, InlineProjections inline, Bell
             folds |= inline.Folds(writes[i]);
         }
 
-        await using var connection = await database.Application.OpenConnectionAsync();
-        // Without a projection to fold, lock, append and commit are one round trip: a statement is a transaction by itself.
-        await using var transaction = folds ? await connection.BeginTransactionAsync() : null;
-        var answer = await AppendCommand.Execute(connection, database, lanes, writes, how);
-        var positions = answer.Positions(database, writes);
-        if (transaction is not null)
+        await database.Writers.Use(async connection =>
         {
-            await inline.Apply(writes, positions, answer, connection, CancellationToken.None);
-            await transaction.CommitAsync();
-        }
+            // Without a projection to fold, lock, append and commit are one round trip: a statement is a transaction by itself.
+            await using var transaction = folds ? await connection.BeginTransactionAsync() : null;
+            var answer = await AppendCommand.Execute(connection, database, lanes, writes, how);
+            var positions = answer.Positions(database, writes);
+            if (transaction is not null)
+            {
+                await inline.Apply(writes, positions, answer, connection, CancellationToken.None);
+                await transaction.CommitAsync();
+            }
 
-        for (var i = 0; i < batch.Count; i++)
-        {
-            if (positions[i] is { } position)
-                batch[i].Succeed(position);
-            else if (batch[i].Uncertain && await FindOwn(connection, writes[i]) is { } own)
-                batch[i].Succeed(own);
-            else
-                batch[i].Fail(answer.Conflict(i));
-        }
+            for (var i = 0; i < batch.Count; i++)
+            {
+                if (positions[i] is { } position)
+                    batch[i].Succeed(position);
+                else if (batch[i].Uncertain && await FindOwn(connection, writes[i]) is { } own)
+                    batch[i].Succeed(own);
+                else
+                    batch[i].Fail(answer.Conflict(i));
+            }
+
+            return true;
+        }, CancellationToken.None);
         Telemetry.Appended(time.GetElapsedTime(started), writes);
     }
 

@@ -76,7 +76,7 @@ internal sealed partial class BackgroundReaders(
             {
                 Telemetry.ReaderFailed(reader.Name);
                 LogFailed(error, reader.Name, lane, failures + 1);
-                database.DropIdleConnections(error);
+                await database.DropIdleConnections(error);
                 await Task.Delay(Faults.Backoff(failures++), time, stopping)
                     .ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             }

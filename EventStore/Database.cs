@@ -52,6 +52,7 @@ internal sealed partial class Database : IAsyncDisposable
         Lanes = options.Lanes;
         LockSpace = StableHash(options.Schema);
         Application = PreparedConnections.Source(options.ApplicationConnection);
+        Writers = new(Application);
         System = PreparedConnections.Source(options.SystemConnection);
         AppendSql = $"select * from {Schema}.append({string.Join(", ", Enumerable.Range(1, 33).Select(place => $"${place}"))})";
     }
@@ -64,6 +65,10 @@ internal sealed partial class Database : IAsyncDisposable
     public int LockSpace { get; }
 
     public NpgsqlDataSource Application { get; }
+
+    /// <summary>Those of <see cref="Application"/> that write.</summary>
+    public WarmConnections Writers { get; }
+
     public NpgsqlDataSource System { get; }
 
     public IEnumerable<short> AllLanes => Enumerable.Range(0, Lanes).Select(lane => (short)lane);
@@ -112,12 +117,13 @@ internal sealed partial class Database : IAsyncDisposable
     /// After a lost connection: what else stands in the pools was most likely lost with it, and each would cost a caller
     /// one of its tries.
     /// </summary>
-    public void DropIdleConnections(Exception error)
+    public async ValueTask DropIdleConnections(Exception error)
     {
         if (!Faults.IsLostConnection(error))
             return;
         Application.Clear();
         System.Clear();
+        await Writers.Clear();
     }
 
     /// <summary>Runs something that may be run twice, again when the database or the way to it failed for a moment.</summary>
@@ -133,7 +139,7 @@ internal sealed partial class Database : IAsyncDisposable
             catch (Exception error) when (
                 attempt + 1 < Faults.AttemptsMax && (Faults.IsLostConnection(error) || Faults.IsTransient(error)))
             {
-                DropIdleConnections(error);
+                await DropIdleConnections(error);
                 await Task.Delay(Faults.Backoff(attempt), time, cancellation);
             }
         }
@@ -141,6 +147,7 @@ internal sealed partial class Database : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
+        await Writers.Clear();
         await Application.DisposeAsync();
         await System.DisposeAsync();
     }

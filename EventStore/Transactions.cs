@@ -49,7 +49,7 @@ internal sealed class Transactions(
             }
             catch (Exception error) when (Faults.IsLostConnection(error) || Faults.IsTransient(error))
             {
-                database.DropIdleConnections(error);
+                await database.DropIdleConnections(error);
                 if (run.Committing && Faults.IsLostConnection(error))
                 {
                     switch (await Committed(run.TransactionId, run.Epoch, cancellation))
@@ -87,23 +87,26 @@ internal sealed class Transactions(
                 for (; held < lanes.Length; held++)
                     await appender.TakeLane(lanes[held], shared: false, cancellation);
 
-                // Commands that are sent at once are one transaction, which ends with the last of them.
-                await using var batch = database.Application.CreateBatch();
-                batch.BatchCommands.Add(new(TakeLanes)
+                return await database.Writers.Use(async connection =>
                 {
-                    Parameters =
+                    // Commands that are sent at once are one transaction, which ends with the last of them.
+                    await using var batch = connection.CreateBatch();
+                    batch.BatchCommands.Add(new(TakeLanes)
                     {
-                        Text($"{{{string.Join(',', tenantIds)}}}"), Value(database.LockSpace),
-                        Value(Array.ConvertAll(lanes, lane => (int)lane)), Text(lanes.Length == 1 ? "0" : "50ms"),
-                    },
-                });
-                add(batch);
-                await using var reader = await batch.ExecuteReaderAsync(CancellationToken.None);
-                await reader.NextResultAsync(CancellationToken.None);
-                var result = await read(reader);
-                // The rest of the answer must be read too: a commit that fails says so only there.
-                while (await reader.NextResultAsync(CancellationToken.None)) { }
-                return result;
+                        Parameters =
+                        {
+                            Text($"{{{string.Join(',', tenantIds)}}}"), Value(database.LockSpace),
+                            Value(Array.ConvertAll(lanes, lane => (int)lane)), Text(lanes.Length == 1 ? "0" : "50ms"),
+                        },
+                    });
+                    add(batch);
+                    await using var reader = await batch.ExecuteReaderAsync(CancellationToken.None);
+                    await reader.NextResultAsync(CancellationToken.None);
+                    var result = await read(reader);
+                    // The rest of the answer must be read too: a commit that fails says so only there.
+                    while (await reader.NextResultAsync(CancellationToken.None)) { }
+                    return result;
+                }, CancellationToken.None);
             }
             finally
             {
@@ -119,23 +122,26 @@ internal sealed class Transactions(
     {
         using var activity = Telemetry.Source.StartActivity("eventstore.transact");
         activity?.SetTag("eventstore.lane", lane);
-        await using var connection = await database.Application.OpenConnectionAsync(cancellation);
-        await using var transaction = await connection.BeginTransactionAsync(cancellation);
-        await using (var lockLane = new NpgsqlCommand(
-            $"{(shared ? ShareLane : TakeLane)}, pg_current_xact_id()::text, (select stats_reset::text from pg_stat_wal)", connection)
+        await database.Writers.Use(async connection =>
         {
-            Parameters = { Text(LaneTransaction.Visibility(tenantIds)), Value(database.LockSpace), Value((int)lane) },
-        })
-        await using (var reader = await lockLane.ExecuteReaderAsync(cancellation))
-        {
-            await reader.ReadAsync(cancellation);
-            run.TransactionId = reader.GetString(reader.FieldCount - 2);
-            run.Epoch = reader.GetString(reader.FieldCount - 1);
-        }
+            await using var transaction = await connection.BeginTransactionAsync(cancellation);
+            await using (var lockLane = new NpgsqlCommand(
+                $"{(shared ? ShareLane : TakeLane)}, pg_current_xact_id()::text, (select stats_reset::text from pg_stat_wal)", connection)
+            {
+                Parameters = { Text(LaneTransaction.Visibility(tenantIds)), Value(database.LockSpace), Value((int)lane) },
+            })
+            await using (var reader = await lockLane.ExecuteReaderAsync(cancellation))
+            {
+                await reader.ReadAsync(cancellation);
+                run.TransactionId = reader.GetString(reader.FieldCount - 2);
+                run.Epoch = reader.GetString(reader.FieldCount - 1);
+            }
 
-        run.Result = await work(connection, cancellation);
-        run.Committing = true;
-        await transaction.CommitAsync(CancellationToken.None);
+            run.Result = await work(connection, cancellation);
+            run.Committing = true;
+            await transaction.CommitAsync(CancellationToken.None);
+            return true;
+        }, cancellation);
     }
 
     /// <summary>

@@ -73,25 +73,16 @@ public sealed class UsageIntake(EventStore.EventStore store, TimeProvider clock)
 
         // A commit belongs to several callers: it is in none's trace and none's transaction.
         using (ExecutionContext.SuppressFlow())
-            _ = Task.Run(CommitUntilNothingWaits);
+            _ = Task.Run(GatherAndCommit);
     }
 
-    private async Task CommitUntilNothingWaits()
+    private async Task GatherAndCommit()
     {
         await LetIn();
         while (Next() is { Waiting.Count: > 0 } batch)
         {
             await Append(batch.Waiting);
-            bool gathersNext;
-            lock (gate)
-            {
-                Release(batch);
-                gathersNext = !gathers;
-                gathers = true;
-            }
-
-            await Answer(batch.Waiting);
-            if (!gathersNext)
+            if (!await AnswerAndGoOn(batch))
                 return;
         }
     }
@@ -126,11 +117,44 @@ public sealed class UsageIntake(EventStore.EventStore store, TimeProvider clock)
     }
 
     // Each caller goes on here and now until it waits again, most likely with its next delivery: the next commit has them all. One that
-    // does not wait again soon delays the few who are answered after it on its thread, and no commit.
-    private static async Task Answer(IReadOnlyList<Waiting> answered)
+    // does not wait again soon delays the few who are answered after it on its thread, and no commit: another thread goes on then. True where
+    // this one does.
+    private async Task<bool> AnswerAndGoOn(Batch batch)
     {
-        var parts = answered.Chunk(AnswersAtOnce).Select(part => Task.Run(() => Array.ForEach(part, it => it.Answer())));
-        await Task.WhenAny(Task.WhenAll(parts), Task.Delay(AnswersWithin, TimeProvider.System));
+        var turns = 0;
+        lock (gate)
+        {
+            Release(batch);
+            if (!gathers)
+                turns = 1;
+            gathers = true;
+        }
+
+        await using (TimeProvider.System.CreateTimer(_ => GoOnElsewhere(), null, AnswersWithin, Timeout.InfiniteTimeSpan))
+            await Answer(batch.Waiting);
+        return IsMyTurn();
+
+        void GoOnElsewhere()
+        {
+            if (IsMyTurn())
+                _ = GatherAndCommit();
+        }
+
+        // Who comes first.
+        bool IsMyTurn() => Interlocked.Exchange(ref turns, 0) == 1;
+    }
+
+    private static Task Answer(IReadOnlyList<Waiting> answered)
+    {
+        var elsewhere = answered.Skip(AnswersAtOnce).Chunk(AnswersAtOnce).Select(part => Task.Run(() => Each(part))).ToList();
+        Each(answered.Take(AnswersAtOnce));
+        return Task.WhenAll(elsewhere);
+
+        static void Each(IEnumerable<Waiting> part)
+        {
+            foreach (var it in part)
+                it.Answer();
+        }
     }
 
     // Who has waited longest says what is taken: what is large of its tenant, or what is small of all.

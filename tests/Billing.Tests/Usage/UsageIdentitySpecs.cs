@@ -192,38 +192,67 @@ public sealed class UsageIdentitySpecs(BillingHost billing)
     }
 
     [Theory]
-    [InlineData("usage_log", "position, time, received_at, content_hash, source, id, type, data", "1, now(), now(), '', 'test', '1', 'call', '{}'")]
-    [InlineData("usage_identity_log", "key, content, time, position", "gen_random_uuid(), gen_random_uuid(), now(), 1")]
+    [InlineData("usage_log", "position, time, received_at, content_hash, source, id, type, data", "1\tnow\tnow\t\ttest\t1\tcall\t{}")]
+    [InlineData(
+        "usage_identity_log", "key, content, time, position",
+        "018f0000-0000-7000-8000-000000000000\t018f0000-0000-7000-8000-000000000000\tnow\t1")]
     public async Task Who_writes_a_log_cannot_name_a_tenant(string log, string columns, string row)
     {
+        var store = billing.Services.GetRequiredService<EventStore.EventStore>();
         var (mine, other) = (await billing.NewTenant(), await billing.NewTenant());
-        var mineShown = $"select billing.begin_usage_copy('{mine.Id}', array[gen_random_uuid()], array[]::uuid[], array[]::uuid[])";
 
-        (await Refused(mineShown, $"insert into billing.{log} (tenant_id, {columns}) values ('{other.Id}', {row})"))
-            .ShouldBe(PostgresErrorCodes.InsufficientPrivilege);
-        (await Refused($"insert into billing.{log} ({columns}) values ({row})")).ShouldBe(PostgresErrorCodes.NotNullViolation);
-        (await Refused($"select from billing.{log}")).ShouldBe(PostgresErrorCodes.InsufficientPrivilege);
-        (await Refused(mineShown.Replace($"{mine.Id}", $"{other.Id}", StringComparison.Ordinal)))
-            .ShouldBe(PostgresErrorCodes.InsufficientPrivilege);
+        (await Refused(Begin(mine), Copy($"tenant_id, {columns}", $"{other.Id}\t{row}"))).ShouldBe(PostgresErrorCodes.InsufficientPrivilege);
+        (await Refused(Copy(columns, row))).ShouldBe(PostgresErrorCodes.NotNullViolation);
+        (await Refused(Begin(mine), Run($"insert into billing.{log} default values"))).ShouldBe(PostgresErrorCodes.FeatureNotSupported);
+        (await Refused(Run($"select from billing.{log}"))).ShouldBe(PostgresErrorCodes.InsufficientPrivilege);
+        (await Refused(Begin(other))).ShouldBe(PostgresErrorCodes.InsufficientPrivilege);
         foreach (var table in new[] { "usage_events", "usage_identities" })
             (await billing.Count(table, mine.Id) + await billing.Count(table, other.Id)).ShouldBe(0);
 
-        async Task<string> Refused(params string[] sql)
-        {
-            var store = billing.Services.GetRequiredService<EventStore.EventStore>();
-            return (await Should.ThrowAsync<PostgresException>(() => store.Together(
-                [mine.Id.Value],
-                batch =>
+        async Task<string> Refused(params Func<NpgsqlConnection, Task>[] steps) =>
+            (await Should.ThrowAsync<PostgresException>(() => store.TransactBeside(
+                mine.Id.Value,
+                async (connection, _) =>
                 {
-                    foreach (var statement in sql)
-                        batch.BatchCommands.Add(new(statement));
-                },
-                async reader =>
-                {
-                    while (await reader.NextResultAsync()) { }
+                    foreach (var step in steps)
+                        await step(connection);
                     return true;
                 },
                 BillingHost.Cancellation))).SqlState;
+
+        static Func<NpgsqlConnection, Task> Begin(TestTenant tenant) =>
+            Run($"select billing.begin_usage_copy('{tenant.Id}', array[gen_random_uuid()], array[]::uuid[], array[]::uuid[])");
+
+        static Func<NpgsqlConnection, Task> Run(string sql) => async connection =>
+        {
+            await using var command = new NpgsqlCommand(sql, connection);
+            await command.ExecuteNonQueryAsync(BillingHost.Cancellation);
+        };
+
+        Func<NpgsqlConnection, Task> Copy(string named, string copied) => async connection =>
+        {
+            await using var copy = await connection.BeginTextImportAsync($"copy billing.{log} ({named}) from stdin", BillingHost.Cancellation);
+            await copy.WriteLineAsync(copied);
+        };
+    }
+
+    [Fact]
+    public async Task A_copy_is_its_own_tenants_whoever_copied_before_on_the_connection()
+    {
+        var store = billing.Services.GetRequiredService<EventStore.EventStore>();
+        var tenants = new[] { await billing.NewTenant(), await billing.NewTenant() };
+
+        foreach (var tenant in tenants.Concat(tenants))
+        {
+            var events = Enumerable.Range(0, UsageDelivery.LargeFrom).Select(_ => OneCall($"{Guid.CreateVersion7()}")).ToList();
+            await UsageLedger.Append(
+                store, [new(tenant.Id.Value, events, AttemptId: null, "test")], billing.Clock.Now, BillingHost.Cancellation);
+        }
+
+        foreach (var tenant in tenants)
+        {
+            (await billing.Count("usage_identities", tenant.Id)).ShouldBe(2 * UsageDelivery.LargeFrom);
+            (await billing.Count("usage_events", tenant.Id)).ShouldBe(2 * UsageDelivery.LargeFrom);
         }
     }
 
