@@ -133,7 +133,7 @@ internal sealed class UsageColumns(IReadOnlyList<UsageRow> rows)
     }
 
     // PostgreSQL compares keys by their bytes in order.
-    private static UInt128 Number(Guid key)
+    public static UInt128 Number(Guid key)
     {
         Span<byte> bytes = stackalloc byte[16];
         key.TryWriteBytes(bytes, bigEndian: true, out _);

@@ -86,7 +86,7 @@ internal static class UsageCopy
             "copy billing.usage_identity_log (key, content, time, position) from stdin (format binary)", cancellation);
         var rows = new CopyRows();
         var sorted = taken.ToArray();
-        Array.Sort(sorted, (one, other) => one.Entry.Key.CompareTo(other.Entry.Key));
+        Array.Sort(Array.ConvertAll(sorted, it => UsageColumns.Number(it.Entry.Key)), sorted);
         foreach (var (_, entry, position) in sorted)
         {
             rows.Row(columns: 4);

@@ -14,7 +14,7 @@ namespace Platform.Billing.Usage;
 public sealed class UsageIntake(EventStore.EventStore store, TimeProvider clock)
 {
     // So many events at most are one commit of all shares: two small ones cost more.
-    private const int Few = 64;
+    private const int Few = 128;
 
     // Enough to amortise the commit, few enough to keep the lanes' locks short; row-level security compares with each tenant.
     private const int EventsMax = 5_000;
