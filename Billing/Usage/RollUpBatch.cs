@@ -29,7 +29,7 @@ internal sealed class RollUpBatch
     private readonly IReadOnlyList<MeterView> meters;
     private readonly Answer<IReadOnlyList<Mark>> marks;
 
-    private sealed record Mark(string Type, long RolledUp, HashSet<string> Meters, long Newest);
+    public sealed record Mark(string Type, long RolledUp, HashSet<string> Meters, long Newest);
 
     /// <summary>Takes the watermarks, if nobody else has them, with whatever else is sent.</summary>
     /// <param name="meters">What reads usage of these types.</param>
@@ -48,38 +48,53 @@ internal sealed class RollUpBatch
             Sql.P(tenant.Value), Sql.P([.. types.Distinct()]));
     }
 
-    /// <summary>Notes the new heads of the tenant's usage, and rolls it up.</summary>
+    /// <summary>What a batch holds of one type of usage.</summary>
+    /// <param name="Newest">The position of the last event.</param>
+    /// <param name="Mark">What is rolled up already; null where the batch is left to <see cref="RollUpUsage"/>.</param>
+    public sealed record OfType(string Type, long Newest, IReadOnlyList<RolledMeter> Meters, Mark? Mark, IReadOnlyList<UsageSum> Sums);
+
+    /// <summary>What there is to add, by type. Asks nothing of the database, so that it can be worked out while that takes the events.</summary>
     /// <param name="taken">What was new, with its positions, in their order.</param>
-    public async Task Add(IReadOnlyList<TakenUsage> taken, Instant now, CancellationToken cancellation)
+    public IReadOnlyList<OfType> Sum(IReadOnlyList<TakenUsage> taken)
+    {
+        var types = new List<OfType>();
+        foreach (var ofType in taken.GroupBy(it => it.Entry.Event.Type, StringComparer.Ordinal).OrderBy(it => it.Key, StringComparer.Ordinal))
+        {
+            var versions = RolledMeter.Of(meters.Where(meter => meter.EventType == ofType.Key));
+            var mark = marks.Value.FirstOrDefault(it => it.Type == ofType.Key);
+            var events = ofType.Select(it => it.Entry.Event).ToList();
+            var isKnown = mark is not null && mark.Meters.SetEquals(versions.Select(it => it.Id.ToString()));
+            List<UsageSum> sums = isKnown ? [.. versions.SelectMany(meter => UsageSum.Of(meter, events))] : [];
+            var isWorthIt = sums.Count <= events.Count / EventsOfSum;
+            types.Add(new(ofType.Key, ofType.Last().Position, versions, isKnown && isWorthIt ? mark : null, sums));
+        }
+
+        return types;
+    }
+
+    /// <summary>Notes the new heads of the tenant's usage, and rolls it up.</summary>
+    public async Task Add(IReadOnlyList<OfType> types, Instant now, CancellationToken cancellation)
     {
         var together = new RoundTrip(connection);
         List<string> left = [];
-        foreach (var ofType in taken.GroupBy(it => it.Entry.Event.Type, StringComparer.Ordinal).OrderBy(it => it.Key, StringComparer.Ordinal))
+        foreach (var it in types)
         {
-            var newest = ofType.Last().Position;
             together.Write(
                 """
                 insert into billing.usage_heads as head (tenant_id, type, position) values ($1, $2, $3)
                 on conflict (tenant_id, type) do update set position = greatest(head.position, excluded.position)
                 """,
-                Sql.P(tenant.Value), Sql.P(ofType.Key), Sql.P(newest));
-
-            var versions = RolledMeter.Of(meters.Where(meter => meter.EventType == ofType.Key));
-            var mark = marks.Value.FirstOrDefault(it => it.Type == ofType.Key);
-            if (mark is null || !mark.Meters.SetEquals(versions.Select(it => it.Id.ToString())))
-                continue;
-            var events = ofType.Select(it => it.Entry.Event).ToList();
-            var sums = versions.SelectMany(meter => UsageSum.Of(meter, events)).ToList();
-            if (sums.Count > events.Count / EventsOfSum)
+                Sql.P(tenant.Value), Sql.P(it.Type), Sql.P(it.Newest));
+            if (it.Mark is not { } mark)
                 continue;
             if (mark.RolledUp == mark.Newest)
             {
-                Write(together, sums);
-                RollUpUsage.MoveWatermark(together, tenant, ofType.Key, versions, newest, now);
+                Write(together, it.Sums);
+                RollUpUsage.MoveWatermark(together, tenant, it.Type, it.Meters, it.Newest, now);
             }
             else if (mark.Newest - mark.RolledUp <= LittleBehind)
             {
-                left.Add(ofType.Key);
+                left.Add(it.Type);
             }
         }
 
@@ -88,7 +103,7 @@ internal sealed class RollUpBatch
             await RollUpUsage.RollUpWithin(connection, tenant, type, [.. meters.Where(meter => meter.EventType == type)], now, cancellation);
     }
 
-    private void Write(RoundTrip together, List<UsageSum> sums)
+    private void Write(RoundTrip together, IReadOnlyList<UsageSum> sums)
     {
         if (sums.Count == 0)
             return;

@@ -34,9 +34,10 @@ internal static class UsageCopy
         var taken = New(rows, ledger.Value);
         if (taken.Count > 0)
         {
+            var sums = Task.Run(() => rollUp.Sum(taken), cancellation);
             await CopyIdentities(connection, taken, cancellation);
             await CopyEvents(connection, taken, receivedAt, cancellation);
-            await rollUp.Add(taken, receivedAt, cancellation);
+            await rollUp.Add(await sums, receivedAt, cancellation);
         }
 
         return batch.Outcomes((_, row) => ledger.Value.Known(rows[row].Entry.Key));
