@@ -4,7 +4,7 @@ using Platform.EventStore;
 namespace Platform.Billing.Usage;
 
 /// <summary>
-/// Group commit: deliveries of many callers, of one or several tenants, share a transaction. There is no timer: what comes alone
+/// Group commit: deliveries of many callers, of one or several tenants, share a transaction. Nobody waits for more: what comes alone
 /// is committed at once, and what comes meanwhile is committed together. Each caller gets its own answer, and a delivery that
 /// cannot be stored spoils no other. No two commits wait for each other: those of what is small have lanes of their own, and what is large
 /// is a commit of its tenant's alone, beside others of its lane.
