@@ -128,8 +128,6 @@ internal sealed class Appender(Database database, InlineProjections inline, Bell
                 else
                     batch[i].Fail(answer.Conflict(i));
             }
-
-            return true;
         }, CancellationToken.None);
         Telemetry.Appended(time.GetElapsedTime(started), writes);
     }

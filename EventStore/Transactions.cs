@@ -140,7 +140,6 @@ internal sealed class Transactions(
             run.Result = await work(connection, cancellation);
             run.Committing = true;
             await transaction.CommitAsync(CancellationToken.None);
-            return true;
         }, cancellation);
     }
 

@@ -35,6 +35,16 @@ internal sealed class WarmConnections(NpgsqlDataSource pool)
         }
     }
 
+    /// <inheritdoc cref="Use{T}"/>
+    public Task Use(Func<NpgsqlConnection, Task> work, CancellationToken cancellation) =>
+        Use(
+            async connection =>
+            {
+                await work(connection);
+                return true;
+            },
+            cancellation);
+
     /// <summary>Gives all that rest back to the pool.</summary>
     public async ValueTask Clear()
     {

@@ -6,15 +6,18 @@ namespace Platform.Billing.Usage;
 /// <summary>
 /// Group commit: deliveries of many callers, of one or several tenants, share a transaction. Nobody waits for more: what comes alone
 /// is committed at once, and what comes meanwhile is committed together. Each caller gets its own answer, and a delivery that
-/// cannot be stored spoils no other. No two commits wait for each other: those of what is small have lanes of their own, and what is large
+/// cannot be stored spoils no other. No two commits lock each other out: those of what is small have lanes of their own, and what is large
 /// is a commit of its tenant's alone, beside others of its lane.
-/// What is small is committed by shares of all lanes: few events are one commit of all shares, which costs the least; more are one of each,
-/// which keeps all processors busy.
+/// What is small is committed by shares of all lanes: few events are one commit of all shares, which costs the least, and do not begin
+/// beside another; more are one of each, which keeps all processors busy.
 /// </summary>
 public sealed class UsageIntake(EventStore.EventStore store, TimeProvider clock)
 {
     // So many events at most are one commit of all shares: two small ones cost more.
     private const int Few = 128;
+
+    // Beside another commit of what is small, fewer wait for its end: a small one and a large one by turns cost more than two alike.
+    private const int BesideMin = Few / 2;
 
     // Enough to amortise the commit, few enough to keep the lanes' locks short; row-level security compares with each tenant.
     private const int EventsMax = 5_000;
@@ -94,7 +97,7 @@ public sealed class UsageIntake(EventStore.EventStore store, TimeProvider clock)
         {
             var batch = TakeWhatWaits();
             gathers = false;
-            if (waiting.Exists(MayBeTaken))
+            if (batch.Waiting.Count > 0 && waiting.Exists(MayBeTaken))
                 Gather();
             return batch;
         }
@@ -160,11 +163,12 @@ public sealed class UsageIntake(EventStore.EventStore store, TimeProvider clock)
     // Who has waited longest says what is taken: what is large of its tenant, or what is small of all.
     private Batch TakeWhatWaits()
     {
-        var first = waiting.Find(MayBeTaken);
+        var small = waiting.Where(it => !it.IsLarge && MayBeTaken(it)).ToLookup(it => it.Share, it => it.Size);
+        var first = waiting.Find(it => MayBeTaken(it) && (it.IsLarge || shares.Count == 0 || small[it.Share].Sum() >= BesideMin));
         if (first is null)
             return new([], IsLarge: false);
 
-        var ofAllShares = waiting.Where(it => !it.IsLarge && MayBeTaken(it)).Sum(it => it.Size) <= Few;
+        var ofAllShares = small.Sum(share => share.Sum()) <= Few;
         List<Waiting> taken = [], left = [];
         HashSet<Guid> tenants = [];
         var events = 0;
