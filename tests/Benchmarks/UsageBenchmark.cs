@@ -187,12 +187,11 @@ internal sealed class UsageBenchmark(
         // COPY's table is as empty as before: what its cost went up by is the machine's mood and not the table's size.
         void CostLine(string size)
         {
-            var (copy, bulk) = (Cost($"COPY {size}"), Cost($"bulk {size}"));
-            Console.WriteLine($"{$"COPY {size}",-44}{copy,20:0.00}{1,12:0.00}");
-            Console.WriteLine(
-                $"{$"bulk {size}",-44}{bulk,20:0.00}{bulk / copy,12:0.00}"
-                + $"{Median(costs[$"bulk {size}"]) / Median(costs[$"bulk {size}{AtOneMillion}"]),12:0.00}");
+            foreach (var what in new[] { $"COPY {size}", $"bulk {size}" })
+                Console.WriteLine($"{what,-44}{Cost(what),20:0.00}{Cost(what) / Cost($"COPY {size}"),12:0.00}{Cpu(what),12:0.00}");
         }
+
+        double Cpu(string what) => Median(costs[what]) / Median(costs[what + AtOneMillion]);
 
         double Cost(string what) => Median(rates[what + AtOneMillion]) / Median(rates[what]);
 
